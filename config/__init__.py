@@ -1,0 +1,1 @@
+"""What differs between installations: settings, the Celery configuration and logging."""

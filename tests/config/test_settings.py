@@ -1,0 +1,192 @@
+"""Settings: what is taken, and the one line that names what is not."""
+
+import base64
+import subprocess
+import sys
+from datetime import timedelta
+
+import pytest
+from pydantic import ValidationError
+
+from config import settings as module
+from config.settings import SettingsError, leaves, load, secret_names, unknown_names
+
+GOOD = {
+    "BROKER_URL": "redis://broker:6379/0",
+    "LEDGER_URL": "redis://ledger:6379/0",
+    "CACHE_URL": "redis://user:very-secret@cache:6379/0",
+    "PEPPER": "sixteen characters at least",
+    "SEALING_KEYS": base64.urlsafe_b64encode(b"\xff" * 32).decode(),
+}
+
+
+@pytest.fixture
+def environment(clean_environment):
+    for name, value in GOOD.items():
+        clean_environment.setenv(f"REGISTERBRO_{name}", value)
+    return clean_environment
+
+
+def test_the_defaults_are_those_of_the_design(environment):
+    settings = load()
+    freshness = {name: settings.register(name).fresh_for for name in ("udb", "su", "eindkomst", "ydelse")}
+    usability = {name: settings.register(name).usable_for for name in ("udb", "su", "eindkomst", "ydelse")}
+    hours = lambda n: timedelta(hours=n)  # noqa: E731
+    assert freshness == {"udb": hours(12), "su": hours(12), "eindkomst": hours(12), "ydelse": hours(6)}
+    assert usability == {"udb": hours(72), "su": hours(72), "eindkomst": hours(72), "ydelse": hours(48)}
+
+
+def test_settings_cannot_be_changed(environment):
+    settings = load()
+    with pytest.raises(ValidationError):
+        settings.log_level = "DEBUG"
+    with pytest.raises(ValidationError):
+        settings.udb.max_attempts = 9
+
+
+def test_no_secret_shows_in_a_repr(environment):
+    shown = repr(load())
+    assert "very-secret" not in shown
+    assert "sixteen" not in shown
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("BROKER_URL", "", "is missing"),
+        ("PEPPER", "", "is missing"),
+        ("PEPPER", "too short", "fewer than 16 characters"),
+        ("SEALING_KEYS", "not a key", "not 32 bytes in urlsafe base64"),
+        ("SEALING_KEYS", ",", "holds no key"),
+        ("CACHE_URL", "http://cache", "redis://"),
+        ("CACHE_URL", "redis://", "redis://"),
+        ("BROKER_URL", "kafka://broker", "amqp://"),
+        ("UDB__ATTEMPT_TIMEOUT", "2", "ISO 8601"),
+        ("UDB__ATTEMPT_TIMEOUT", "PT2X", "ISO 8601"),
+        ("UDB__ATTEMPT_TIMEOUT", "-PT2S", "ISO 8601"),
+        ("UDB__ATTEMPT_TIMEOUT", "PT0S", "longer than nothing"),
+        ("UDB__ATTEMPT_TIMEOUT", "PT1H", "longer than TOTAL_TIMEOUT"),
+        ("YDELSE__FRESH_FOR", "P9D", "longer than USABLE_FOR"),
+        ("SU__BASE_URL", "nowhere", "valid URL"),
+        ("SU__BASE_URL", "https://user:secret@su.example", "credentials"),
+        ("SU__MAX_ATTEMPTS", "0", "greater than 0"),
+        ("SU__CLIENT_CERT", "/nowhere.pem", "file"),
+        ("EINDKOMST__SE_NUMBER", "12", "pattern"),
+        ("BOOKING_VENDOR__MAX_ATTEMPTS", "2", "less than or equal to 1"),
+        ("LOG_LEVEL", "LOUD", "DEBUG"),
+    ],
+)
+def test_a_bad_setting_is_one_line_that_names_it(environment, name, value, expected):
+    environment.setenv(f"REGISTERBRO_{name}", value)
+    with pytest.raises(SettingsError) as caught:
+        load()
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith(f"REGISTERBRO_{name}: ")
+    assert expected in line
+
+
+def test_every_bad_setting_is_named_at_once(environment):
+    environment.delenv("REGISTERBRO_PEPPER")
+    environment.setenv("REGISTERBRO_UDB__MAX_ATTEMPTS", "none")
+    with pytest.raises(SettingsError) as caught:
+        load()
+    assert {line.split(":")[0] for line in str(caught.value).splitlines()} == {
+        "REGISTERBRO_PEPPER",
+        "REGISTERBRO_UDB__MAX_ATTEMPTS",
+    }
+
+
+@pytest.mark.parametrize("name", ["CACHE_URL", "PEPPER", "SEALING_KEYS"])
+def test_the_message_never_holds_a_secrets_value(environment, name):
+    environment.setenv(f"REGISTERBRO_{name}", "tell-no-one")
+    with pytest.raises(SettingsError) as caught:
+        load()
+    assert "tell-no-one" not in str(caught.value)
+
+
+def test_a_secret_may_be_a_file(environment, tmp_path):
+    file = tmp_path / "pepper"
+    file.write_text("a pepper from a file\n")
+    environment.delenv("REGISTERBRO_PEPPER")
+    environment.setenv("REGISTERBRO_PEPPER_FILE", str(file))
+    assert load().pepper.get_secret_value() == "a pepper from a file"
+
+
+@pytest.mark.parametrize(
+    ("pepper", "file", "expected"),
+    [
+        (None, "/nowhere", "REGISTERBRO_PEPPER_FILE: cannot be read"),
+        ("a pepper that is long enough", "/etc/hostname", "REGISTERBRO_PEPPER: is set twice"),
+    ],
+)
+def test_a_secret_file_that_cannot_be_used_is_named(environment, pepper, file, expected):
+    environment.delenv("REGISTERBRO_PEPPER")
+    environment.setenv("REGISTERBRO_PEPPER_FILE", file)
+    [environment.setenv("REGISTERBRO_PEPPER", value) for value in [pepper] if value]
+    with pytest.raises(SettingsError, match=expected):
+        load()
+
+
+def test_the_newest_key_comes_first(environment):
+    keys = [base64.urlsafe_b64encode(bytes([n]) * 32).decode() for n in (2, 1)]
+    environment.setenv("REGISTERBRO_SEALING_KEYS", ", ".join(keys))
+    assert [key.get_secret_value()[0] for key in load().sealing_keys] == [2, 1]
+
+
+def test_a_broker_that_is_no_redis_needs_a_coordination_url(environment):
+    environment.setenv("REGISTERBRO_BROKER_URL", "amqp://rabbit")
+    with pytest.raises(SettingsError, match="REGISTERBRO_COORDINATION_URL: is missing"):
+        load()
+
+
+def test_a_missing_base_url_is_named_when_it_is_needed(environment):
+    with pytest.raises(SettingsError, match="REGISTERBRO_UDB__BASE_URL: is missing"):
+        load().base_url("udb")
+
+
+@pytest.mark.parametrize("missing", ["BASE_URL", "TOKEN"])
+def test_what_the_booking_vendors_worker_needs_is_named_when_it_is_missing(environment, missing):
+    values = {"BASE_URL": "https://vendor.example", "TOKEN": "secret"}
+    for name, value in values.items():
+        environment.setenv(f"REGISTERBRO_BOOKING_VENDOR__{name}", value if name != missing else "")
+    with pytest.raises(SettingsError, match=f"REGISTERBRO_BOOKING_VENDOR__{missing}: is missing"):
+        load().require("booking_vendor")
+
+
+def test_a_misspelt_setting_is_noticed():
+    assert unknown_names({"REGISTERBRO_CASHE_URL": "", "REGISTERBRO_PEPPER_FILE": "", "HOME": ""}) == (
+        "REGISTERBRO_CASHE_URL (did you mean REGISTERBRO_CACHE_URL?)",
+    )
+
+
+@pytest.mark.parametrize("module_name", ["workers.app", "ops.cli"])
+def test_a_process_with_a_bad_setting_stops_with_one_line_and_no_traceback(environment, project, module_name):
+    environment.setenv("REGISTERBRO_CACHE_URL", "nonsense")
+    command = {"workers.app": ["celery", "-A", "workers.app", "worker"], "ops.cli": ["ops.cli", "page"]}[module_name]
+    ended = subprocess.run(
+        [sys.executable, "-m", *command], cwd=project, capture_output=True, text=True, timeout=60, check=False,
+        input="610299-1234\n",
+    )  # fmt: skip
+    assert ended.returncode != 0
+    assert ended.stderr.strip() == (
+        "registerbro: REGISTERBRO_CACHE_URL: is not a URL that starts with one of redis://, rediss://, unix://"
+    )
+
+
+def test_the_example_lists_every_setting_once_and_nothing_else(project):
+    lines = (project / ".env.example").read_text(encoding="utf-8").splitlines()
+    listed = [line.lstrip("# ").split("=")[0] for line in lines if "=" in line and "REGISTERBRO_" in line]
+    assert sorted(listed) == sorted(name for name, _, _ in leaves())
+    assert set(secret_names()) <= set(listed)
+
+
+def test_every_setting_is_described():
+    assert [name for name, description, _ in leaves() if not description] == []
+
+
+def test_the_settings_of_a_process_are_read_once(environment):
+    module.settings.cache_clear()
+    try:
+        assert module.settings() is module.settings()
+    finally:
+        module.settings.cache_clear()

@@ -1,0 +1,92 @@
+"""What all tests stand on: real Redis servers, and settings as the environment would give them."""
+
+import base64
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import hypothesis
+import pytest
+from celery import Celery
+
+from config.settings import PREFIX, Settings, load
+from ops.local import RedisServer
+from tests.support import app_for_environment
+from workers.runtime import Services
+
+PEPPER = "a pepper for tests alone"
+SEALING_KEY = base64.urlsafe_b64encode(b"k" * 32).decode()
+
+# A property is about what holds, not about how fast it is tried on a busy machine.
+hypothesis.settings.register_profile("project", deadline=None)
+hypothesis.settings.load_profile("project")
+
+MakeSettings = Callable[..., Settings]
+
+
+@pytest.fixture(scope="session")
+def redis_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, RedisServer]]:
+    """The three servers of an installation, for this test process."""
+    directory = tmp_path_factory.mktemp("redis")
+    servers = {role: RedisServer(role, directory).start() for role in ("broker", "ledger", "cache")}
+    yield servers
+    for server in servers.values():
+        server.stop()
+
+
+@pytest.fixture
+def empty_redis(redis_servers: dict[str, RedisServer]) -> dict[str, RedisServer]:
+    """The three servers with nothing in them."""
+    for server in redis_servers.values():
+        with server.client() as client:
+            client.flushall()
+    return redis_servers
+
+
+@pytest.fixture
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """An environment without any setting of ours."""
+    import os
+
+    for name in [name for name in os.environ if name.startswith(PREFIX)]:
+        monkeypatch.delenv(name)
+    return monkeypatch
+
+
+@pytest.fixture
+def make_settings(clean_environment: pytest.MonkeyPatch, empty_redis: dict[str, RedisServer]) -> MakeSettings:
+    """Makes settings for the test's Redis servers; names are given without the prefix, and go before the defaults."""
+
+    def make(**own: str) -> Settings:
+        values = {
+            "BROKER_URL": empty_redis["broker"].url,
+            "LEDGER_URL": empty_redis["ledger"].url,
+            "CACHE_URL": empty_redis["cache"].url,
+            "PEPPER": PEPPER,
+            "SEALING_KEYS": SEALING_KEY,
+        } | own
+        for name, value in values.items():
+            clean_environment.setenv(PREFIX + name, value)
+        return load()
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def project() -> Path:
+    """The root of the project."""
+    return Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def app(make_settings: MakeSettings) -> Celery:
+    """The Celery app, whose broker is the test's own: its tasks are published there, and stay until somebody looks."""
+    make_settings()
+    return app_for_environment()
+
+
+@pytest.fixture
+async def services(app: Celery, make_settings: MakeSettings) -> AsyncIterator[Services]:
+    """The collaborators of the test's own event loop."""
+    it = Services(make_settings())
+    yield it
+    await it.close()
