@@ -1,0 +1,58 @@
+"""Who belongs to the target group (R1)."""
+
+from datetime import date
+
+import pytest
+
+from workers.domain.target_group import ContactGroup, in_target_group
+
+TODAY = date(2023, 3, 13)
+AGED_24 = date(1998, 3, 14)
+TURNS_25_TODAY = date(1998, 3, 13)
+AGED_60 = date(1962, 6, 1)
+
+
+@pytest.mark.parametrize(
+    ("born", "education_order", "belongs"),
+    [
+        pytest.param(AGED_24, True, True, id="under 25 with an uddannelsespålæg"),
+        pytest.param(AGED_24, False, False, id="under 25 without an uddannelsespålæg"),
+        pytest.param(TURNS_25_TODAY, True, False, id="25 today with an uddannelsespålæg"),
+        pytest.param(AGED_60, True, False, id="60 with an uddannelsespålæg"),
+        pytest.param(AGED_60, False, False, id="60 without an uddannelsespålæg"),
+    ],
+)
+def test_dagpenge_needs_both_an_age_under_25_and_an_uddannelsespaalaeg(born, education_order, belongs):
+    assert in_target_group(born=born, contact_groups=[1], education_order=education_order, today=TODAY) is belongs
+
+
+@pytest.mark.parametrize("contact_group", [12, 28])
+@pytest.mark.parametrize("born", [AGED_24, TURNS_25_TODAY, AGED_60])
+@pytest.mark.parametrize("education_order", [True, False])
+def test_uddannelseshjaelp_and_overgangsydelse_with_paalaeg_always_belong(contact_group, born, education_order):
+    assert in_target_group(born=born, contact_groups=[contact_group], education_order=education_order, today=TODAY)
+
+
+@pytest.mark.parametrize("contact_groups", [[], [2], [7], [0, 3, 11, 13, 27, 29, 112, 128], [-1]])
+def test_no_other_contact_group_belongs(contact_groups):
+    assert not in_target_group(born=AGED_24, contact_groups=contact_groups, education_order=True, today=TODAY)
+
+
+@pytest.mark.parametrize("contact_groups", [[1, 12], [12, 1], [2, 28], [28, 7, 2], {1, 28}, (2, 12)])
+def test_one_contact_group_that_qualifies_is_enough(contact_groups):
+    assert in_target_group(born=AGED_60, contact_groups=contact_groups, education_order=False, today=TODAY)
+
+
+def test_other_contact_groups_do_not_take_dagpenge_out():
+    assert in_target_group(born=AGED_24, contact_groups=[7, 1, 2], education_order=True, today=TODAY)
+
+
+def test_the_age_is_that_of_the_day():
+    def belongs_on(today):
+        return in_target_group(born=AGED_24, contact_groups=[1], education_order=True, today=today)
+
+    assert [belongs_on(date(2023, 3, day)) for day in (12, 13, 14, 15)] == [True, True, False, False]
+
+
+def test_the_codes_are_those_of_the_release_note():
+    assert [int(group) for group in ContactGroup] == [1, 12, 28]
