@@ -1,0 +1,168 @@
+"""Many processes and one upstream that dies and returns; and probers that are killed while they probe."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+import redis as plain_redis
+
+from config.settings import AdmissionSettings
+from simulators import Simulation, citizens
+from workers.resilience.admission import Rules, scripts
+from workers.resilience.admission.terms import State
+
+pytestmark = pytest.mark.xdist_group("processes")
+
+PROBES, OPEN_AT_MOST_SECONDS, LEASE_MS = 2, 2.0, 300
+SETTINGS = AdmissionSettings(open_for="PT0.5S", open_at_most="PT2S", probes=PROBES)
+
+CALLER = """
+import asyncio, sys, json
+from datetime import timedelta
+from config.settings import AdmissionSettings, UpstreamSettings
+from workers.connections import connect
+from workers.resilience import admission as guards, errors
+from workers.resilience.admission import Guard, Overrides, Rules, SharedMachine
+from workers.resilience.client import HttpClient, Question
+from workers.resilience.upstream import Exchange, Upstream
+url, broker, ledger, cpr, admission = sys.argv[1:]
+# Who cannot wait for a busy machine's Redis rightly decides by itself; this is about those who decide together.
+guards.REDIS_WITHIN = 20.0
+async def main():
+    settings = UpstreamSettings(max_attempts=1, admission=AdmissionSettings(**json.loads(admission)))
+    chosen = settings.admission
+    shared = SharedMachine(connect(broker, timedelta(seconds=20)), Rules.of("udb", chosen))
+    guard = Guard(shared, Overrides(connect(ledger)), lease=settings.attempt_timeout, slow_call=chosen.slow_call)
+    upstream = Upstream("udb", settings, HttpClient(url, settings), guard)
+    def read(answer):
+        if answer.refusal(): raise answer.refusal()
+    ask = Exchange(lambda _: Question("GET", "/v1/ungedata", {"x-civilRegistrationIdentifier": cpr}), read)
+    print("ready", flush=True)
+    while True:
+        try:
+            await upstream.ask(ask)
+            print("answered", flush=True)
+        except errors.UpstreamError:
+            pass
+        await asyncio.sleep(0.01)
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+def simulation():
+    with Simulation() as running:
+        yield running
+
+
+class Changes(threading.Thread):
+    """Listens to the breaker's events."""
+
+    def __init__(self, url):
+        super().__init__(daemon=True)
+        self.seen = []
+        self._pubsub = plain_redis.Redis.from_url(url).pubsub()
+        self._pubsub.subscribe("events:admission")
+        self._ended = False
+
+    def run(self):
+        while not self._ended:
+            message = self._pubsub.get_message(timeout=0.1)
+            if message and message["type"] == "message":
+                self.seen.append(json.loads(message["data"]))
+
+    def times(self, state):
+        return [event["at"] / 1000 for event in self.seen if event["state"] == state]
+
+    def end(self):
+        self._ended = True
+        self.join()
+        self._pubsub.close()
+
+
+def until(condition, within=30.0):
+    ends = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < ends
+        time.sleep(0.02)
+
+
+def server_ms(client):
+    seconds, microseconds = client.time()
+    return seconds * 1000 + microseconds // 1000
+
+
+def test_eight_processes_probe_as_one_and_close_as_one(empty_redis, simulation, project):
+    changes = Changes(empty_redis["broker"].url)
+    changes.start()
+    arguments = [simulation.urls["udb"], empty_redis["broker"].url, empty_redis["ledger"].url, citizens.EXAMPLE.cpr]
+    admission = json.dumps({"open_for": "PT0.5S", "open_at_most": "PT2S", "probes": PROBES})
+    callers = [
+        subprocess.Popen(
+            [sys.executable, "-c", CALLER, *arguments, admission], stdout=subprocess.PIPE, cwd=project, text=True,
+            env={**os.environ, "PYTHONPATH": str(project)},
+        )
+        for _ in range(8)
+    ]  # fmt: skip
+    try:
+        for caller in callers:
+            assert caller.stdout.readline() == "ready\n"
+        until(lambda: simulation.control.calls("udb").total > 50)
+        simulation.control.fault("udb", {"kind": "status", "status": 503})
+        until(lambda: len(changes.times("half_open")) >= 4)
+        simulation.control.mend("udb")
+        mended = time.time()
+        until(lambda: changes.times("closed"))
+        after_closing = simulation.control.calls("udb").total
+        until(lambda: simulation.control.calls("udb").total > after_closing + 100)
+        calls = [call.at for call in simulation.control.calls("udb").calls]
+    finally:
+        for caller in callers:
+            caller.kill()
+            caller.communicate()
+        changes.end()
+    for begun in changes.times("half_open"):
+        ended = min(at for at in changes.times("open") + changes.times("closed") if at > begun)
+        assert sum(begun <= at <= ended for at in calls) <= PROBES
+    assert changes.times("closed")[0] - mended <= OPEN_AT_MOST_SECONDS + 1
+
+
+def test_a_prober_that_is_killed_costs_at_most_its_lease(empty_redis):
+    """Twenty times, at random moments. By the server's clock, with 100 ms for this test to take its turns."""
+    rules = Rules.of("udb", SETTINGS)
+    client = plain_redis.Redis.from_url(empty_redis["broker"].url)
+    tag = "admission:{udb}"
+    keys = [tag, *(f"{tag}:{part}" for part in ("window", "permits", "probes", "waiting", "alive", "budget"))]
+
+    def run(script, *arguments):
+        return client.eval(script, len(keys), *keys, "", rules.as_json(), *arguments)
+
+    run(scripts.CREATE, "", "", 0, "")
+    waited = []
+    for turn in range(20):
+        client.hset(tag, mapping={"state": "open", "open_until": 0})
+        child = os.fork()
+        if child == 0:
+            own = plain_redis.Redis.from_url(empty_redis["broker"].url)
+            while True:
+                name = f"{os.getpid()}-{random.random()}"
+                own.eval(scripts.ENTER, len(keys), *keys, "", rules.as_json(), name, LEASE_MS, 0, 500)
+        time.sleep(random.uniform(0, 0.05))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        killed_at = server_ms(client)
+        answers = 0
+        while client.hget(tag, "state").decode() != State.CLOSED:
+            entry = run(scripts.ENTER, f"heir-{turn}-{answers}", LEASE_MS, 0, 500)
+            if entry[0] == b"admitted":
+                run(scripts.RECORD, f"heir-{turn}-{answers}", entry[1], entry[3], "ok", "")
+            answers += 1
+        waited.append(int(client.hget(tag, "since")) - killed_at)
+    assert max(waited) <= LEASE_MS + 100, waited
+    client.close()

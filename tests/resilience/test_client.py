@@ -1,0 +1,152 @@
+"""The HTTP client over real sockets: whole answers, or one of our errors, and never more than was asked for."""
+
+import gzip
+import socket
+
+import pytest
+from pydantic import BaseModel
+
+from tests.resilience.conftest import answering, hang, reset, truncated
+from workers.resilience.client import MAX_BODY_BYTES, Answer, HttpClient, Question, validated
+from workers.resilience.errors import ConnectionLost, InvalidResponse, UpstreamTimeout
+
+GET = Question("GET", "/v1/x", {"x-civilRegistrationIdentifier": "6102991234"})
+
+
+async def send(http, question=GET, within=5.0):
+    return await http.send(question, {"x-requestId": "r-1"}, within)
+
+
+async def test_an_answer_is_read_whole(http, server):
+    server.answers = [answering(body=b'{"a": 1}')]
+    answer = await send(http)
+    assert (answer.status, answer.content_type, answer.json()) == (200, "application/json", {"a": 1})
+
+
+async def test_headers_and_body_arrive_as_given(http, server):
+    seen = []
+
+    async def remember(request):
+        seen.append((request.method, request.path, await request.read(), request.headers["x-requestId"]))
+        return await answering()(request)
+
+    server.answers = [remember]
+    await send(http, Question("POST", "/soap", body="æ".encode()))
+    assert seen == [("POST", "/soap", "æ".encode(), "r-1")]
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"), [(hang, UpstreamTimeout), (reset, ConnectionLost), (truncated, ConnectionLost)]
+)
+async def test_a_broken_connection_is_one_of_our_errors(http, server, fault, error):
+    server.answers = [fault]
+    with pytest.raises(error):
+        await send(http, within=0.3)
+
+
+async def test_a_broken_connection_is_not_called_again_behind_our_back(http, server):
+    server.answers = [answering(), reset]
+    await send(http)
+    with pytest.raises(ConnectionLost):
+        await send(http)
+    assert len(server.requests) == 2
+
+
+async def test_nobody_listening_is_a_lost_connection(upstream_settings):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        async with HttpClient(f"http://127.0.0.1:{taken.getsockname()[1]}", upstream_settings) as http:
+            with pytest.raises(ConnectionLost):
+                await send(http)
+
+
+async def test_an_unknown_host_is_a_lost_connection(upstream_settings):
+    async with HttpClient("http://register.invalid", upstream_settings) as http:
+        with pytest.raises(ConnectionLost):
+            await send(http)
+
+
+async def test_a_redirect_is_not_followed(http, server):
+    server.answers = [answering(302, Location="/elsewhere")]
+    assert (await send(http)).status == 302
+    assert len(server.requests) == 1
+
+
+async def test_no_cookie_of_one_call_is_sent_with_another(http, server):
+    server.answers = [answering(**{"Set-Cookie": "session=one-citizens-own; Path=/"})]
+    await send(http)
+    await send(http)
+    assert "Cookie" not in server.requests[1].headers
+
+
+async def test_a_body_at_the_limit_is_read_and_one_byte_more_is_refused(http, server):
+    server.answers = [answering(body=b" " * MAX_BODY_BYTES), answering(body=b" " * (MAX_BODY_BYTES + 1))]
+    assert len((await send(http)).body) == MAX_BODY_BYTES
+    with pytest.raises(InvalidResponse, match="longer than"):
+        await send(http)
+
+
+async def test_gzip_is_understood(http, server):
+    server.answers = [answering(body=gzip.compress(b'{"a": 1}'), **{"Content-Encoding": "gzip"})]
+    assert (await send(http)).json() == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding"),
+    [
+        (gzip.compress(b" " * (MAX_BODY_BYTES + 1)), "gzip"),
+        (gzip.compress(bytes(200_000_000)), "gzip"),
+        (gzip.compress(b"{}")[:-6], "gzip"),
+        (b"not compressed at all", "gzip"),
+        (b"{}", "br"),
+    ],
+    ids=["one byte too long", "bomb", "cut off", "not gzip", "not offered"],
+)
+async def test_a_compressed_body_that_cannot_be_used_is_refused(http, server, body, encoding):
+    server.answers = [answering(body=body, **{"Content-Encoding": encoding})]
+    with pytest.raises(InvalidResponse):
+        await send(http)
+
+
+@pytest.mark.parametrize("path", ["/person/6102991234", "/person/610299-1234", "/v1?cpr=6102991234"])
+def test_a_cpr_number_cannot_be_put_into_a_url(path):
+    with pytest.raises(ValueError, match="must not be in a URL"):
+        Question("GET", path)
+
+
+def test_what_a_question_holds_of_a_citizen_is_not_in_its_repr():
+    shown = repr(Question("POST", "/", {"x-civilRegistrationIdentifier": "6102991234"}, b"6102991234"))
+    assert "6102991234" not in shown
+
+
+def answer(body=b"{}", content_type="application/json", charset="utf-8"):
+    return Answer(200, content_type, charset, body)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        answer(content_type="text/html"),
+        answer(charset="utf-16"),
+        answer(b"{"),
+        answer(b'{"a": "\xff"}'),
+        answer(b'{"a": NaN}'),
+        answer(b"[" * 100_000),
+        answer(b""),
+    ],
+    ids=["type", "charset", "syntax", "encoding", "NaN", "depth", "nothing"],
+)
+def test_a_body_that_is_not_json_is_an_invalid_response(broken):
+    with pytest.raises(InvalidResponse):
+        broken.json()
+
+
+class Contract(BaseModel):
+    number: int
+    name: str
+
+
+def test_what_breaks_the_contract_is_named_by_field_and_not_by_value():
+    with pytest.raises(InvalidResponse) as caught:
+        validated(Contract, {"number": "6102991234x"})
+    assert str(caught.value) == "not of the contract: number (int_parsing), name (missing)"

@@ -1,0 +1,75 @@
+"""The table of answers that all upstreams share."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from workers.resilience import errors
+from workers.resilience.errors import Again, from_status, parse_retry_after
+
+NOW = datetime(2023, 3, 13, 9, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (500, errors.UpstreamUnavailable),
+        (502, errors.UpstreamUnavailable),
+        (503, errors.UpstreamUnavailable),
+        (504, errors.UpstreamUnavailable),
+        (429, errors.RateLimited),
+        (401, errors.NotAuthorised),
+        (403, errors.NotAuthorised),
+        (400, errors.BadRequest),
+        (422, errors.BadRequest),
+        (418, errors.BadRequest),
+        (404, errors.NotFound),
+        (204, errors.InvalidResponse),
+        (302, errors.InvalidResponse),
+    ],
+)
+def test_a_status_means_the_same_for_every_upstream(status, kind):
+    assert type(from_status(status)) is kind
+
+
+def test_200_is_no_error_by_itself():
+    assert from_status(200) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "again", "counts", "alarm", "same_request"),
+    [
+        (errors.UpstreamUnavailable, Again.YES, True, False, False),
+        (errors.ConnectionLost, Again.YES, True, False, True),
+        (errors.UpstreamTimeout, Again.YES, True, False, True),
+        (errors.RateLimited, Again.YES, False, False, False),
+        (errors.InvalidResponse, Again.ONCE, True, False, False),
+        (errors.NotAuthorised, Again.NEVER, False, True, False),
+        (errors.BadRequest, Again.NEVER, False, True, False),
+        (errors.NotFound, Again.NEVER, False, False, False),
+        (errors.WrongPerson, Again.NEVER, True, True, False),
+    ],
+)
+def test_what_each_error_means_for_the_next_call(kind, again, counts, alarm, same_request):
+    assert (kind.again, kind.counts, kind.alarm, kind.same_request) == (again, counts, alarm, same_request)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (None, None),
+        ("", None),
+        ("soon", None),
+        ("0", timedelta(0)),
+        ("120", timedelta(minutes=2)),
+        (" 7 ", timedelta(seconds=7)),
+        ("-5", None),
+        ("1.5", None),
+        ("999999999999", timedelta(days=1)),
+        ("Mon, 13 Mar 2023 09:01:00 GMT", timedelta(minutes=1)),
+        ("Mon, 13 Mar 2023 08:00:00 GMT", timedelta(0)),
+        ("Mon, 13 Mar 2033 08:00:00 GMT", timedelta(days=1)),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date_and_never_absurd(value, expected):
+    assert parse_retry_after(value, NOW) == expected

@@ -1,0 +1,114 @@
+"""The machine of admission in Redis: one atomic script each, so that all processes decide as one."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.commands.core import AsyncScript
+from redis.typing import EncodableT
+
+from workers.resilience.admission import scripts
+from workers.resilience.admission.terms import (
+    Admitted,
+    Entry,
+    NoBudget,
+    Outcome,
+    Override,
+    Refused,
+    Rules,
+    State,
+    Wait,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """An override with who set it, when (ms since 1970) and why."""
+
+    override: Override
+    by: str
+    at: int
+    reason: str
+
+
+class Unknown(Exception):
+    """Redis holds nothing of this upstream: it is new there, or was emptied."""
+
+
+class SharedMachine:
+    """Decides for one upstream; `clock` gives milliseconds in tests, and Redis' own clock is used without it.
+
+    Every method raises REDIS_DOWN errors.
+    """
+
+    def __init__(self, redis: Redis, rules: Rules, clock: Callable[[], int] | None = None) -> None:
+        self.rules = rules
+        self._redis = redis
+        self._clock = clock
+        self._settings = rules.as_json()
+        tag = f"admission:{{{rules.upstream}}}"
+        self._keys = [tag, *(f"{tag}:{part}" for part in _PARTS)]
+        self._scripts: dict[str, AsyncScript] = {
+            name: redis.register_script(getattr(scripts, name))
+            for name in ("ENTER", "RECORD", "CREATE", "OVERRIDE", "LEAVE", "LOOK")
+        }
+
+    async def enter(self, permit: str, lease: int, *, is_retry: bool, believed: int) -> Entry:
+        """What becomes of a call that wants to begin now; times in milliseconds. Raises Unknown."""
+        kind, *rest = await self._run("ENTER", permit, lease, int(is_retry), believed)
+        match kind.decode():
+            case "admitted":
+                return Admitted(int(rest[0]), State(rest[1].decode()) if rest[1] else None, int(rest[2]))
+            case "refused":
+                by = rest[0].decode()
+                return Refused(
+                    Override(by) if by in set(Override) else State(by), None if int(rest[1]) < 0 else int(rest[1])
+                )
+            case "wait":
+                return Wait(int(rest[0]))
+            case "no_budget":
+                return NoBudget()
+        raise Unknown(self.rules.upstream)
+
+    async def record(
+        self, permit: str, generation: int, entered: int, outcome: Outcome, reason: str = ""
+    ) -> State | Override | None:
+        """Notes how a call ended. Returns what the state or the override changed to, if it did."""
+        changed = (await self._run("RECORD", permit, generation, entered, outcome, reason)).decode()
+        if not changed:
+            return None
+        return Override(changed) if changed in set(Override) else State(changed)
+
+    async def create(self, ordered: Ordered | None) -> None:
+        """Starts to know the upstream, under the override that the ledger holds; does nothing when it is known."""
+        await self._run("CREATE", *_arguments(ordered))
+
+    async def set_override(self, ordered: Ordered | None) -> None:
+        """Sets or lifts an override; either way the breaker starts anew, closed."""
+        await self._run("OVERRIDE", *_arguments(ordered))
+
+    async def override(self) -> Override | None:
+        """The override that is in force."""
+        found = await self._redis.hget(self._keys[0], "override")
+        return Override(found.decode() if isinstance(found, bytes) else found) if found else None
+
+    async def leave(self, permit: str) -> None:
+        """A waiter gives up."""
+        await self._run("LEAVE", permit)
+
+    async def look(self) -> dict[str, str]:
+        """What is known, by field; empty fields are absent."""
+        found = [value.decode() for value in await self._run("LOOK")]
+        return dict(zip(found[::2], found[1::2], strict=True))
+
+    async def _run(self, name: str, *arguments: EncodableT) -> Any:  # noqa: ANN401 - what a script gives depends on the script
+        now = "" if self._clock is None else str(self._clock())
+        return await self._scripts[name](keys=self._keys, args=[now, self._settings, *arguments])
+
+
+_PARTS = ("window", "permits", "probes", "waiting", "alive", "budget")
+
+
+def _arguments(ordered: Ordered | None) -> tuple[EncodableT, ...]:
+    return (ordered.override, ordered.by, ordered.at, ordered.reason) if ordered else ("", "", 0, "")

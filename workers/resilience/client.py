@@ -1,0 +1,251 @@
+"""The one HTTP client: sends a question to an upstream and gives its whole answer, or an error of our own tree.
+
+Everything that is known of httpx and aiohttp is in this file. httpx gives the interface and aiohttp the connections,
+since httpcore walks its whole pool on every request; what lies between maps errors coarsely, so we translate them here.
+"""
+
+import asyncio
+import http.cookiejar
+import re
+import ssl
+import zlib
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.message import Message
+from typing import Self, TypeVar
+
+import aiohttp
+import httpx
+import pydantic_core
+from httpx_aiohttp import AiohttpTransport
+from pydantic import BaseModel, ValidationError
+
+from config.settings import UpstreamSettings
+from workers.resilience.errors import (
+    CallFailed,
+    ConnectionLost,
+    InvalidResponse,
+    NotAuthorised,
+    TooLong,
+    UpstreamTimeout,
+    from_status,
+    parse_retry_after,
+)
+
+MAX_BODY_BYTES = 2 * 1024 * 1024
+IDLE_CONNECTION_SECONDS = 10
+"""Below the idle time-outs usual at gateways, so that a connection is rarely closed under a request."""
+
+_CPR_LIKE = re.compile(r"(?<!\d)\d{6}-?\d{4}(?!\d)")
+_CLIENT_CERT_REFUSED = re.compile(r"ALERT_(\w*CERTIFICATE\w*|UNKNOWN_CA|ACCESS_DENIED)", re.IGNORECASE)
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One HTTP request, without what is the same for all calls. What it holds of a citizen is kept out of its repr."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if _CPR_LIKE.search(self.path):
+            raise ValueError("a CPR number must not be in a URL")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer: the body is decompressed and at most MAX_BODY_BYTES long."""
+
+    status: int
+    content_type: str
+    charset: str
+    body: bytes = field(repr=False)
+    retry_after: timedelta | None = None
+
+    def refusal(self) -> CallFailed | None:
+        """The error that the status alone means; None for 200."""
+        return from_status(self.status, self.retry_after)
+
+    def expect(self, *content_types: str) -> None:
+        """Raises InvalidResponse when the body is of none of these types."""
+        if self.content_type not in content_types:
+            raise InvalidResponse(f"the answer is not {' or '.join(content_types)}")
+
+    def json(self) -> object:
+        """The body as JSON values. Raises InvalidResponse for another type, encoding or syntax."""
+        self.expect("application/json")
+        if self.charset.lower() not in {"utf-8", "us-ascii"}:
+            raise InvalidResponse("the answer is not UTF-8")
+        try:
+            values: object = pydantic_core.from_json(self.body, allow_inf_nan=False)
+        except ValueError:
+            raise InvalidResponse("the answer is not JSON") from None
+        return values
+
+    def model(self, model: type[ModelT]) -> ModelT:
+        """The body as `model`. Raises InvalidResponse, naming the fields that are not of the contract."""
+        return validated(model, self.json())
+
+
+def validated(model: type[ModelT], values: object) -> ModelT:
+    """`values` as `model`. Raises InvalidResponse, naming the fields at fault and never what they hold."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        faults = error.errors(include_url=False, include_context=False, include_input=False)
+        named = ", ".join(f"{'.'.join(map(str, fault['loc'])) or 'body'} ({fault['type']})" for fault in faults[:3])
+        more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
+    raise InvalidResponse(f"not of the contract: {named}{more}")
+
+
+class HttpClient:
+    """Calls one upstream. Open it within the event loop that uses it, and close it there.
+
+    It keeps no cookies (they would join one citizen's call to another's), follows no redirect, reads no proxy from the
+    environment and never calls again by itself, so that each call is one that was decided on.
+    """
+
+    def __init__(self, base_url: str, settings: UpstreamSettings) -> None:
+        context = _ssl_context(settings)
+        transport = AiohttpTransport(
+            verify=context,
+            client=lambda: _session(context, settings.max_connections),
+        )
+        self._http = httpx.AsyncClient(
+            base_url=base_url,
+            transport=transport,
+            timeout=None,  # noqa: S113 - `send` bounds the whole call, body included
+            follow_redirects=False,
+            trust_env=False,
+            cookies=http.cookiejar.CookieJar(http.cookiejar.DefaultCookiePolicy(allowed_domains=[])),
+            headers={"User-Agent": "registerbro", "Accept-Encoding": "gzip"},
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Closes every connection."""
+        await self._http.aclose()
+
+    async def send(self, question: Question, headers: Mapping[str, str], within: float) -> Answer:
+        """The answer to `question`, whatever its status, read to its end within so many seconds.
+
+        Raises UpstreamTimeout, ConnectionLost, NotAuthorised (our certificate was refused), TooLong, or InvalidResponse
+        (compressed in a way we did not offer).
+        """
+        try:
+            async with (
+                asyncio.timeout(within),
+                self._http.stream(
+                    question.method,
+                    question.path,
+                    headers={**question.headers, **headers},
+                    content=question.body,
+                ) as response,
+            ):
+                return await _read(response)
+        except (TimeoutError, aiohttp.ConnectionTimeoutError):
+            raise UpstreamTimeout(f"no answer within {within:.1f} s") from None
+        except (httpx.HTTPError, aiohttp.ClientError, OSError) as error:
+            raise _translated(error) from None
+
+
+async def reach(base_url: str, settings: UpstreamSettings, within: float) -> None:
+    """Connects as a call would, with our certificate and their authorities, and sends nothing.
+
+    Raises UpstreamTimeout, ConnectionLost, and NotAuthorised when our certificate is refused at once.
+    """
+    url = httpx.URL(base_url)
+    secure = url.scheme == "https"
+    try:
+        async with asyncio.timeout(within):
+            _, writer = await asyncio.open_connection(
+                url.host, url.port or (443 if secure else 80), ssl=_ssl_context(settings) if secure else None
+            )
+    except TimeoutError:
+        raise UpstreamTimeout(f"no connection within {within:.1f} s") from None
+    except OSError as error:
+        raise _translated(error) from None
+    writer.close()
+
+
+async def _read(response: httpx.Response) -> Answer:
+    content_type = Message()
+    content_type["Content-Type"] = response.headers.get("Content-Type", "")
+    return Answer(
+        status=response.status_code,
+        content_type=content_type.get_content_type(),
+        charset=str(content_type.get_param("charset", "utf-8")),
+        body=await _body(response),
+        retry_after=parse_retry_after(response.headers.get("Retry-After"), datetime.now(UTC)),
+    )
+
+
+async def _body(response: httpx.Response) -> bytes:
+    """Reads and decompresses, and stops at the first byte too many, so that a small bomb stays small."""
+    encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding not in {"identity", "gzip"}:
+        raise InvalidResponse("the answer is compressed in a way that was not offered")
+    body = bytearray()
+    inflate = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS) if encoding == "gzip" else None
+    async for chunk in _raw(response):
+        room = MAX_BODY_BYTES + 1 - len(body)
+        try:
+            body += inflate.decompress(chunk, room) if inflate else chunk
+        except zlib.error:
+            raise InvalidResponse("the answer's compression is broken") from None
+        if len(body) > MAX_BODY_BYTES:
+            raise TooLong(f"the answer is longer than {MAX_BODY_BYTES} bytes")
+    if inflate and body and not inflate.eof:
+        raise InvalidResponse("the answer's compression ends too early")
+    return bytes(body)
+
+
+async def _raw(response: httpx.Response) -> AsyncIterator[bytes]:
+    async for chunk in response.aiter_raw():
+        yield chunk
+
+
+def _translated(error: BaseException) -> CallFailed:
+    """Our error for one of httpx's, aiohttp's or the socket's; the message names the kind and nothing of the call."""
+    for cause in _causes(error):
+        # aiohttp's own subclass of SSLError is made without the attributes that the base class has.
+        reason = getattr(cause, "reason", None) if isinstance(cause, ssl.SSLError) else None
+        if reason and _CLIENT_CERT_REFUSED.search(reason):
+            return NotAuthorised(f"the client certificate was refused: {reason}")
+    root = list(_causes(error))[-1]
+    return ConnectionLost(f"no connection: {type(root).__name__}")
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    chain: list[BaseException] = []
+    current: BaseException | None = error
+    while current is not None and current not in chain:
+        chain.append(current)
+        current = current.__cause__ or current.__context__
+    return chain
+
+
+def _ssl_context(settings: UpstreamSettings) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=settings.ca_bundle)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if settings.client_cert:
+        context.load_cert_chain(settings.client_cert)
+    return context
+
+
+def _session(context: ssl.SSLContext, connections: int) -> aiohttp.ClientSession:
+    connector = aiohttp.TCPConnector(ssl=context, limit=connections, keepalive_timeout=IDLE_CONNECTION_SECONDS)
+    session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
+    # aiohttp repeats a GET by itself when a kept connection breaks. There is no public switch for that.
+    session._retry_connection = False  # noqa: SLF001
+    return session

@@ -1,0 +1,203 @@
+"""What can go wrong with an upstream, and for each what it means for the next call.
+
+    UpstreamError
+    ├── CallFailed                  a call was made
+    │   ├── UpstreamUnavailable     5xx, or the upstream's own code for being out of service
+    │   │   └── ConnectionLost      refused, reset, DNS, TLS
+    │   ├── UpstreamTimeout         no answer in time
+    │   ├── RateLimited             429
+    │   ├── InvalidResponse         an answer that is not of the contract
+    │   │   └── TooLong             longer than an answer may be
+    │   ├── NotAuthorised           an operator must act
+    │   ├── BadRequest              our defect
+    │   │   └── NotFound            404 that does not say that the person is unknown
+    │   └── WrongPerson             an answer about another citizen (R7)
+    └── NotCalled                   no call was made
+        ├── CircuitOpen             the breaker is open
+        ├── RetryBudgetSpent        too many of the last calls were retries
+        ├── ServiceWindow           closed as planned
+        └── DeadlinePassed          the fetch has no time left
+
+The class attributes are the table of answers that all upstreams share, so that the pipeline reads them as data.
+No message holds personal data: not the question, not the answer, not a URL.
+"""
+
+import email.utils
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from typing import ClassVar
+
+
+class Again(Enum):
+    """Whether a call that failed this way may be made again, by itself and within the same fetch."""
+
+    NEVER = "never"
+    ONCE = "once"
+    YES = "yes"
+
+
+class UpstreamError(Exception):
+    """A register's data could not be fetched. `retry_after` is the upstream's own word for how long to wait."""
+
+    reason: ClassVar[str]
+    """A short constant for metrics, logs and the cache."""
+
+    def __init__(self, message: str = "", *, retry_after: timedelta | None = None) -> None:
+        super().__init__(message or self.reason)
+        self.retry_after = retry_after
+
+
+class CallFailed(UpstreamError):
+    """A call was made, and did not give an answer that can be used."""
+
+    again: ClassVar[Again] = Again.NEVER
+    counts: ClassVar[bool] = False
+    """Whether the breaker counts it as a failure of the upstream."""
+    alarm: ClassVar[bool] = False
+    """Whether an operator must act before it can get better."""
+    same_request: ClassVar[bool] = False
+    """Whether calling again repeats the same request id: the upstream may not have seen, or may still work on, it."""
+
+
+class UpstreamUnavailable(CallFailed):
+    """500, 502, 503, 504, or the upstream's own code for being out of service."""
+
+    reason = "unavailable"
+    again = Again.YES
+    counts = True
+
+
+class ConnectionLost(UpstreamUnavailable):
+    """Refused, reset, DNS or TLS: nothing is known of what became of the request."""
+
+    same_request = True
+
+
+class UpstreamTimeout(CallFailed):
+    """No answer within the attempt's or the fetch's time."""
+
+    reason = "timeout"
+    again = Again.YES
+    counts = True
+    same_request = True
+
+
+class RateLimited(CallFailed):
+    """429: called again once the upstream's Retry-After is over, if the deadline allows that."""
+
+    reason = "rate_limited"
+    again = Again.YES
+
+
+class InvalidResponse(CallFailed):
+    """The body is not of the contract: type, encoding, syntax, a required field, or too long."""
+
+    reason = "invalid_response"
+    again = Again.ONCE
+    counts = True
+
+
+class TooLong(InvalidResponse):
+    """The body is longer than an answer may be; a smaller question may have a smaller answer."""
+
+
+class NotAuthorised(CallFailed):
+    """401, 403, or a certificate that was refused."""
+
+    reason = "not_authorised"
+    alarm = True
+
+
+class BadRequest(CallFailed):
+    """400, 422 and every other 4xx: we asked wrongly."""
+
+    reason = "bad_request"
+    alarm = True
+
+
+class NotFound(BadRequest):
+    """404 that does not say that the person is unknown."""
+
+    reason = "not_found"
+    alarm = False
+
+
+class WrongPerson(CallFailed):
+    """The answer holds another person's CPR number (R7): discarded whole, and the upstream is cut off."""
+
+    reason = "wrong_person"
+    counts = True
+    alarm = True
+
+
+class NotCalled(UpstreamError):
+    """The upstream was spared: no call was made."""
+
+
+class CircuitOpen(NotCalled):
+    """The breaker is open; `retry_after` is when it lets a call through, None when only a person can close it."""
+
+    reason = "circuit_open"
+
+
+class RetryBudgetSpent(NotCalled):
+    """Too many of the last calls were retries already: the first error stands."""
+
+    reason = "retry_budget"
+
+
+class ServiceWindow(NotCalled):
+    """The upstream is closed as planned; `retry_after` is when it opens."""
+
+    reason = "service_window"
+
+
+class DeadlinePassed(NotCalled):
+    """The fetch's time was used up before this call."""
+
+    reason = "deadline"
+
+
+_BY_STATUS: dict[int, type[CallFailed]] = {
+    401: NotAuthorised,
+    403: NotAuthorised,
+    404: NotFound,
+    429: RateLimited,
+}
+
+
+def from_status(status: int, retry_after: timedelta | None = None) -> CallFailed | None:
+    """The error that an HTTP status means by itself, for every upstream; None for 200.
+
+    A redirect is not followed, so a 3xx is an answer that the contract does not have.
+    """
+    if status == 200:
+        return None
+    if status in _BY_STATUS:
+        kind = _BY_STATUS[status]
+    elif 400 <= status < 500:
+        kind = BadRequest
+    elif status >= 500:
+        kind = UpstreamUnavailable
+    else:
+        kind = InvalidResponse
+    return kind(f"HTTP {status}", retry_after=retry_after)
+
+
+def parse_retry_after(value: str | None, now: datetime) -> timedelta | None:
+    """`Retry-After` as a duration from `now`: seconds or an HTTP date (RFC 9110, 10.2.3); None when absent or neither.
+
+    Never negative, and at most a day: a register that asks for more has made a mistake that we should not share.
+    """
+    if value is None:
+        return None
+    text = value.strip()
+    if text.isascii() and text.isdigit():
+        wait = timedelta(seconds=min(int(text[:9]), 86_400))
+    else:
+        try:
+            then = email.utils.parsedate_to_datetime(text)
+        except ValueError:
+            return None
+        wait = then.replace(tzinfo=then.tzinfo or UTC) - now
+    return min(max(wait, timedelta(0)), timedelta(days=1))

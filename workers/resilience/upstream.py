@@ -1,0 +1,170 @@
+"""One upstream as a register sees it: `ask` goes through window, deadline, retry, admission and time-out in turn."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Generic, TypeVar
+
+import structlog
+from tenacity import AsyncRetrying, RetryCallState
+
+from config.settings import UpstreamSettings
+from config.windows import closed_until
+from workers import metrics, trace
+from workers.resilience import deadline
+from workers.resilience.admission import Admission
+from workers.resilience.client import Answer, HttpClient, Question
+from workers.resilience.errors import (
+    CallFailed,
+    DeadlinePassed,
+    NotCalled,
+    RetryBudgetSpent,
+    ServiceWindow,
+    UpstreamError,
+)
+from workers.resilience.retry import AgainByError, error_of, jittered_wait, would_pass_deadline
+from workers.trace import Kind, Span
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange(Generic[T]):
+    """What a register supplies for one call.
+
+    `question` is given the call's request id, at most 46 characters, and makes the request. `read` makes the result of
+    the answer, whatever its HTTP status, or raises the CallFailed that the answer means.
+    """
+
+    question: Callable[[str], Question]
+    read: Callable[[Answer], T]
+
+
+class Upstream:
+    """Asks one upstream, and makes sure that asking never hurts it, nor makes anyone wait past the deadline."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: UpstreamSettings,
+        http: HttpClient,
+        admission: Admission,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.name = name
+        self._settings = settings
+        self._http = http
+        self._admission = admission
+        self._sleep = sleep
+
+    async def ask(self, exchange: Exchange[T]) -> T:
+        """The result of `exchange`. Raises UpstreamError: the last attempt's, or NotCalled when none was made."""
+        self._stay_out_of_service_windows()
+        attempt = _Attempts(self, exchange)
+        retrying = AsyncRetrying(
+            sleep=self._sleep,
+            retry=AgainByError(),
+            wait=jittered_wait,
+            stop=self._is_enough,
+            before_sleep=self._note_retry,
+            reraise=True,
+        )
+        with trace.span(f"ask {self.name}"), deadline.within(self._settings.total_timeout):
+            return await retrying(attempt)
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._http.close()
+
+    def _is_enough(self, state: RetryCallState) -> bool:
+        """Tenacity's `stop`."""
+        return state.attempt_number >= self._settings.max_attempts or would_pass_deadline(state)
+
+    def _stay_out_of_service_windows(self) -> None:
+        """Raises ServiceWindow while the upstream is closed as planned."""
+        now = datetime.now(UTC)
+        until = closed_until(self._settings.service_windows, now)
+        if until is not None:
+            metrics.NOT_ADMITTED.labels(self.name, ServiceWindow.reason).inc()
+            raise ServiceWindow(retry_after=until - now)
+
+    def _note_retry(self, state: RetryCallState) -> None:
+        error = error_of(state)
+        if isinstance(error, CallFailed):
+            metrics.RETRIES.labels(self.name, error.reason).inc()
+
+    async def attempt(self, exchange: Exchange[T], request_id: str, *, is_retry: bool) -> T:
+        """One call, admitted and recorded. Raises UpstreamError."""
+        if deadline.remaining() <= 0:
+            raise DeadlinePassed
+        try:
+            permit = await self._admission.enter(is_retry=is_retry)
+        except NotCalled as spared:
+            metrics.NOT_ADMITTED.labels(self.name, spared.reason).inc()
+            raise
+        seconds = min(self._settings.attempt_timeout.total_seconds(), max(deadline.remaining(), 0))
+        ended_with: BaseException | None = None
+        began = time.monotonic()
+        with trace.span(f"call {self.name}", Kind.CLIENT) as span:
+            try:
+                headers = {"x-requestId": request_id, trace.HEADER: span.context.header}
+                return exchange.read(await self._http.send(exchange.question(request_id), headers, seconds))
+            except BaseException as error:
+                ended_with = error
+                raise
+            finally:
+                took = timedelta(seconds=time.monotonic() - began)
+                await self._admission.record(permit, ended_with, took)
+                self._report(span, ended_with, took, request_id)
+
+    def _report(self, span: Span, error: BaseException | None, took: timedelta, request_id: str) -> None:
+        outcome = "answered" if error is None else _reason(error)
+        span.note(upstream=self.name, outcome=outcome, request_id=request_id)
+        metrics.CALLS.labels(self.name, outcome).inc()
+        metrics.CALL_SECONDS.labels(self.name).observe(took.total_seconds())
+        facts = {
+            "upstream": self.name,
+            "outcome": outcome,
+            "seconds": round(took.total_seconds(), 3),
+            "request_id": request_id,
+        }
+        if not isinstance(error, CallFailed):
+            log.debug("upstream_called", **facts)
+        elif error.alarm:
+            metrics.ALARMS.labels(self.name, error.reason).inc()
+            log.critical("upstream_alarm", detail=str(error), **facts)
+        else:
+            log.warning("upstream_call_failed", detail=str(error), **facts)
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, UpstreamError):
+        return error.reason
+    return "cancelled" if isinstance(error, asyncio.CancelledError) else "defect"
+
+
+class _Attempts(Generic[T]):
+    """The attempts of one `ask`: one request id for as long as the same request is repeated."""
+
+    def __init__(self, upstream: Upstream, exchange: Exchange[T]) -> None:
+        self._upstream = upstream
+        self._exchange = exchange
+        self._request_id: str | None = None
+        self._last_failure: CallFailed | None = None
+
+    async def __call__(self) -> T:
+        request_id = self._request_id = self._request_id or str(uuid.uuid4())
+        try:
+            return await self._upstream.attempt(self._exchange, request_id, is_retry=self._last_failure is not None)
+        except RetryBudgetSpent as spent:
+            raise (self._last_failure or spent) from None
+        except CallFailed as error:
+            self._last_failure = error
+            if not error.same_request:
+                self._request_id = None
+            raise
