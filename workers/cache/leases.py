@@ -1,0 +1,183 @@
+"""Leases: which refreshes are wanted, and who is at it. They are the record of intent; a message only points at one.
+
+Per register a sorted set holds the citizens whose refresh is wanted, by when the lease of it ends, and a hash per
+citizen the details. Whoever asks takes the lease (single flight); the worker that begins makes it its own; when it ends
+without a result, a sweep asks again, a few times. A message for which there is no lease has nothing to do.
+
+The schedule's refreshes take and begin their lease in one: what it wants is in the timetable, and not on record here.
+"""
+
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from redis.asyncio import Redis
+from redis.commands.core import AsyncScript
+from redis.typing import EncodableT
+
+from workers.cache.scripts import NOW, ms
+from workers.cache.timetable import ACTIVE, due_key, running_key, taken_key
+
+MAX_SENDINGS = 5
+"""How often one wish is sent before it is given up: as often as a message may come back."""
+
+
+# In all scripts KEYS are the sorted set and the citizen's hash, and ARGV[1] is the citizen. Times are in ms.
+_ACQUIRE = f"""{NOW}
+-- ARGV: citizen, length.
+local ends = tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]))
+if ends and ends > now then return 0 end
+redis.call('ZADD', KEYS[1], now + tonumber(ARGV[2]), ARGV[1])
+redis.call('DEL', KEYS[2])
+redis.call('HSET', KEYS[2], 'sendings', 1)
+return 1
+"""
+_TAKE = f"""{NOW}
+-- KEYS: also active and running of the timetable. ARGV: citizen, length, owner, how many may run at once.
+local ends, active = redis.call('ZSCORE', KEYS[1], ARGV[1]), redis.call('ZSCORE', KEYS[3], ARGV[1])
+if not active or tonumber(active) <= now then return 'ended' end
+if ends and tonumber(ends) > now then return 'wanted' end
+redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now)
+if redis.call('ZCARD', KEYS[4]) >= tonumber(ARGV[4]) then return 'full' end
+for _, key in ipairs({{KEYS[1], KEYS[4]}}) do redis.call('ZADD', key, now + tonumber(ARGV[2]), ARGV[1]) end
+redis.call('DEL', KEYS[2])
+redis.call('HSET', KEYS[2], 'sendings', 1, 'owner', ARGV[3])
+return 'taken'
+"""
+_BEGIN = f"""{NOW}
+-- ARGV: citizen, length, owner.
+local ends = tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]))
+if not ends or (redis.call('HEXISTS', KEYS[2], 'owner') == 1 and ends > now) then return 0 end
+redis.call('HSET', KEYS[2], 'owner', ARGV[3])
+redis.call('ZADD', KEYS[1], now + tonumber(ARGV[2]), ARGV[1])
+return 1
+"""
+_SETTLE = f"""{NOW}
+-- KEYS: also active, running, due and taken of the timetable. ARGV: citizen, owner, when it is due again ('' is never).
+if redis.call('HGET', KEYS[2], 'owner') ~= ARGV[2] then return 0 end
+redis.call('DEL', KEYS[2])
+redis.call('ZREM', KEYS[4], ARGV[1])
+redis.call('ZREM', KEYS[6], ARGV[1])
+if ARGV[3] == '' then
+  redis.call('ZREM', KEYS[5], ARGV[1])
+elseif redis.call('ZSCORE', KEYS[3], ARGV[1]) then
+  redis.call('ZADD', KEYS[5], now + tonumber(ARGV[3]), ARGV[1])
+end
+return redis.call('ZREM', KEYS[1], ARGV[1])
+"""
+_HAND_BACK = f"""{NOW}
+-- KEYS: also running of the timetable. ARGV: citizen, owner ('' before any worker has begun).
+if (redis.call('HGET', KEYS[2], 'owner') or '') ~= ARGV[2] then return 0 end
+redis.call('HDEL', KEYS[2], 'owner')
+redis.call('ZREM', KEYS[3], ARGV[1])
+return redis.call('ZADD', KEYS[1], 'XX', 'CH', now, ARGV[1])
+"""
+_OVERDUE = f"""{NOW}
+-- KEYS: the sorted set. ARGV: prefix of the hashes, length, most sendings, how many at once.
+local again, given_up = {{}}, {{}}
+for _, citizen in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[4])) do
+  local hash = ARGV[1] .. citizen
+  if redis.call('HINCRBY', hash, 'sendings', 1) > tonumber(ARGV[3]) then
+    redis.call('DEL', hash)
+    redis.call('ZREM', KEYS[1], citizen)
+    given_up[#given_up + 1] = citizen
+  else
+    redis.call('HDEL', hash, 'owner')
+    redis.call('ZADD', KEYS[1], now + tonumber(ARGV[2]), citizen)
+    again[#again + 1] = citizen
+  end
+end
+return {{again, given_up}}
+"""
+
+
+class NotTaken(StrEnum):
+    """Why the schedule did not get a lease."""
+
+    ENDED = "ended"
+    """The schedule does not go on for this citizen any more."""
+    WANTED = "wanted"
+    """Somebody else is at it, or about to be."""
+    FULL = "full"
+    """As many of the schedule's refreshes run as may run at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to refresh one citizen's register now; `owner` is the run that holds it."""
+
+    citizen_id: str
+    register: str
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    """Citizens whose refresh was wanted and never came: to be asked for again, or given up."""
+
+    again: tuple[str, ...]
+    given_up: tuple[str, ...]
+
+
+class Leases:
+    """Takes, begins, settles and sweeps leases. Every method raises REDIS_DOWN errors."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._acquire: AsyncScript = redis.register_script(_ACQUIRE)
+        self._take: AsyncScript = redis.register_script(_TAKE)
+        self._begin: AsyncScript = redis.register_script(_BEGIN)
+        self._settle: AsyncScript = redis.register_script(_SETTLE)
+        self._hand_back: AsyncScript = redis.register_script(_HAND_BACK)
+        self._overdue: AsyncScript = redis.register_script(_OVERDUE)
+
+    async def acquire(self, citizen_id: str, register: str, length: timedelta) -> bool:
+        """Notes that a refresh is wanted. False when it already was: somebody is at it, or about to be."""
+        return bool(await self._acquire(keys=_keys(register, citizen_id), args=[citizen_id, ms(length)]))
+
+    async def take(self, citizen_id: str, register: str, length: timedelta, at_once: int) -> Lease | NotTaken:
+        """Begins a refresh for the schedule, of which `at_once` may run at a time, over all processes."""
+        lease = Lease(citizen_id, register, secrets.token_hex(8))
+        keys = [*_keys(register, citizen_id), ACTIVE, running_key(register)]
+        answer = await self._take(keys=keys, args=[citizen_id, ms(length), lease.owner, at_once])
+        return lease if answer == b"taken" else NotTaken(answer.decode())
+
+    async def begin(self, citizen_id: str, register: str, length: timedelta) -> Lease | None:
+        """Makes the refresh this run's own for `length`. None when it is not wanted, or another run is at it."""
+        lease = Lease(citizen_id, register, secrets.token_hex(8))
+        begun = await self._begin(keys=_keys(register, citizen_id), args=[citizen_id, ms(length), lease.owner])
+        return lease if begun else None
+
+    async def settle(self, lease: Lease, due_in: timedelta | None) -> bool:
+        """The refresh is done, and due again in so long, or never. False when the lease had ended and is another's."""
+        register = lease.register
+        keys = [
+            *_keys(register, lease.citizen_id),
+            *(ACTIVE, running_key(register), due_key(register), taken_key(register)),
+        ]
+        due: EncodableT = "" if due_in is None else ms(due_in)
+        return bool(await self._settle(keys=keys, args=[lease.citizen_id, lease.owner, due]))
+
+    async def hand_back(self, lease: Lease) -> None:
+        """The run ends without a result: the refresh is wanted again at once."""
+        keys = [*_keys(lease.register, lease.citizen_id), running_key(lease.register)]
+        await self._hand_back(keys=keys, args=[lease.citizen_id, lease.owner])
+
+    async def overdue(self, register: str, length: timedelta, at_once: int = 100) -> Overdue:
+        """Takes, for `length`, the leases that ended without a result; each is given to one sweep only."""
+        wanted = _wanted_key(register)
+        args: list[EncodableT] = [_lease_key(register, ""), ms(length), MAX_SENDINGS, at_once]
+        again, given_up = await self._overdue(keys=[wanted], args=args)
+        return Overdue(tuple(name.decode() for name in again), tuple(name.decode() for name in given_up))
+
+
+def _wanted_key(register: str) -> str:
+    return f"wanted:{{{register}}}"
+
+
+def _lease_key(register: str, citizen_id: str) -> str:
+    return f"lease:{{{register}}}:{citizen_id}"
+
+
+def _keys(register: str, citizen_id: str) -> list[str]:
+    return [_wanted_key(register), _lease_key(register, citizen_id)]

@@ -1,0 +1,125 @@
+"""The ledger's connections: each one is known to keep what it acknowledges on disk, or it is not used at all."""
+
+from datetime import timedelta
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.asyncio.connection import AbstractConnection
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.commands.core import AsyncScript
+from redis.exceptions import ConnectionError as ConnectionFailed
+from redis.exceptions import RedisError, ResponseError
+from redis.typing import EncodableT
+
+COMMAND_TIMEOUT = timedelta(seconds=2)
+"""Longer than the cache's: an answer of the ledger waits for the disk."""
+_WAITAOF_SINCE = (7, 2)
+
+
+class LedgerNotDurable(RedisError):
+    """The ledger's Redis cannot promise that what it acknowledges is on disk; nothing was written."""
+
+
+class NotYetOnDisk(RedisError):
+    """The ledger wrote, but did not say in time that the disk has it: what was written may or may not last."""
+
+
+class Ledger:
+    """A Redis whose every connection was checked: `appendfsync always`, or an append-only file and WAITAOF.
+
+    The check is made anew at each connection, since behind it is perhaps another server, or the same one restarted
+    with another configuration.
+    """
+
+    def __init__(self, url: str, timeout: timedelta = COMMAND_TIMEOUT) -> None:
+        seconds = timeout.total_seconds()
+        self._disk_within_ms = round(seconds * 500)
+        self._waits: bool | None = None
+        self.redis = Redis.from_url(
+            url,
+            socket_timeout=seconds,
+            socket_connect_timeout=seconds,
+            retry=Retry(NoBackoff(), 0),
+            health_check_interval=0,
+            redis_connect_func=self._greet,
+        )
+
+    async def close(self) -> None:
+        """Closes every connection."""
+        await self.redis.aclose()
+
+    async def check(self) -> None:
+        """Makes a connection, if there is none, and so looks at the server. Raises REDIS_DOWN errors."""
+        await self.redis.ping()
+
+    async def durably(
+        self, script: AsyncScript, keys: list[str], args: list[EncodableT], *, repeatable: bool = False
+    ) -> Any:  # noqa: ANN401 - what a script returns is known to who wrote it
+        """What `script` returns, once what it wrote is on the ledger's disk.
+
+        The script must write something, or there is nothing to wait for. One that is `repeatable` is run again when the
+        connection breaks, as one does that was left open to a server that has been restarted since. Raises
+        LedgerNotDurable when nothing was written; NotYetOnDisk and other REDIS_DOWN errors when that is not known.
+        """
+        try:
+            return await self._durably(script, keys, args)
+        except ConnectionFailed:
+            if not repeatable:
+                raise
+            await self.redis.connection_pool.disconnect(inuse_connections=False)
+            return await self._durably(script, keys, args)
+
+    async def _durably(self, script: AsyncScript, keys: list[str], args: list[EncodableT]) -> Any:  # noqa: ANN401
+        if self._waits is None:
+            await self.check()
+        if not self._waits:
+            return await script(keys=keys, args=args)
+        async with self.redis.pipeline(transaction=False) as pipeline:
+            await script(keys=keys, args=args, client=pipeline)
+            pipeline.execute_command("WAITAOF", 1, 0, self._disk_within_ms)
+            answer, (on_our_disk, *_) = await pipeline.execute()
+        if on_our_disk < 1:
+            raise NotYetOnDisk("the ledger's disk is too slow")
+        return answer
+
+    async def _greet(self, connection: AbstractConnection) -> None:
+        """Signs in as redis-py does, and then looks at what this server promises."""
+        await connection.on_connect()
+        config = await _config(connection)
+        if config.get("appendonly") != "yes":
+            raise LedgerNotDurable("the ledger's Redis has no append-only file (appendonly yes)")
+        if config.get("maxmemory-policy", "").startswith("allkeys"):
+            raise LedgerNotDurable("the ledger's Redis may evict what it keeps (maxmemory-policy noeviction)")
+        always = config.get("appendfsync") == "always" and config.get("no-appendfsync-on-rewrite") != "yes"
+        if not always and await _version(connection) < _WAITAOF_SINCE:
+            raise LedgerNotDurable("the ledger's Redis does not write at once (appendfsync always)")
+        known, self._waits = self._waits, not always
+        if known is not None and known != self._waits:
+            # A command that was prepared for the other way must not be sent over this connection.
+            raise LedgerNotDurable("the ledger's Redis writes otherwise than before; the next connection knows")
+
+
+async def _config(connection: AbstractConnection) -> dict[str, str]:
+    """The settings that decide. Raises LedgerNotDurable when the server does not tell them."""
+    found: dict[str, str] = {}
+    for pattern in ("*append*", "maxmemory-policy"):
+        try:
+            await connection.send_command("CONFIG", "GET", pattern)
+            answer = await connection.read_response()
+        except ResponseError:
+            raise LedgerNotDurable("the ledger's Redis does not tell its settings (allow CONFIG GET)") from None
+        pairs = answer.items() if isinstance(answer, dict) else zip(answer[::2], answer[1::2], strict=True)
+        found |= {_text(name): _text(value) for name, value in pairs}
+    return found
+
+
+async def _version(connection: AbstractConnection) -> tuple[int, ...]:
+    await connection.send_command("INFO", "server")
+    lines = _text(await connection.read_response()).splitlines()
+    versions = [line.partition(":")[2] for line in lines if line.startswith("redis_version:")]
+    return tuple(int(part) for part in versions[0].split(".")[:2]) if versions else ()
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value

@@ -1,0 +1,11 @@
+"""What the atomic scripts share: the server's own clock, and durations as they are given to it."""
+
+from datetime import timedelta
+
+NOW = "local t = redis.call('TIME'); local now = t[1] * 1000 + math.floor(t[2] / 1000)\n"
+"""Lua: `now` is the server's time in milliseconds since 1970."""
+
+
+def ms(duration: timedelta) -> int:
+    """A duration in whole milliseconds."""
+    return round(duration.total_seconds() * 1000)

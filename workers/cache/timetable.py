@@ -1,0 +1,184 @@
+"""The timetable: for which citizens the schedule goes on, until when, and when each register is next due for them.
+
+    timetable:active         sorted set: who asked for their page, by until when the schedule may fetch for them
+    timetable:due:{udb}      sorted set: citizens, by when their entry is refreshed next, ahead of its expiry
+    timetable:taken:{udb}    sorted set: those of them for whom a message is on its way, by when it is taken for lost
+    timetable:running:{udb}  sorted set: those who are being refreshed by the schedule, by when the lease of that ends
+    timetable:paced:{udb}    until when the schedule's rate is used up
+
+The position is the data: a run takes what is due and moves it ahead in the same script, so that two runs never take the
+same citizen, and what a run took and lost is due again. Ids are opaque; times are the server's clock, in ms since 1970.
+"""
+
+import random
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from redis.asyncio import Redis
+from redis.commands.core import AsyncScript
+from redis.typing import EncodableT
+
+from workers.cache.scripts import NOW, ms
+
+LEAST_AHEAD = 0.25
+"""What part of the time ahead of an expiry is left for the refresh itself; over the rest the refreshes are spread."""
+LOOKED_AT = 1000
+"""How many citizens one run looks at, so that many who left the schedule never hold Redis up."""
+
+ACTIVE = "timetable:active"
+
+# KEYS: active, then the registers' due. ARGV: citizen, how long, at the latest until (or ''), then when each is due.
+_NOTE = f"""{NOW}
+local ends = now + tonumber(ARGV[2])
+if ARGV[3] ~= '' then ends = math.min(ends, tonumber(ARGV[3])) end
+redis.call('ZADD', KEYS[1], ends, ARGV[1])
+for i = 2, #KEYS do redis.call('ZADD', KEYS[i], 'NX', now + tonumber(ARGV[i + 2]), ARGV[1]) end
+"""
+
+# KEYS: active, due, taken, paced.
+# ARGV: most, per second, burst, outstanding at the most, taken for, whether also early.
+_TAKE = f"""{NOW}
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
+redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now)
+local interval = 1000 / tonumber(ARGV[2])
+local burst = math.max(interval, tonumber(ARGV[3]))
+local used = math.max(tonumber(redis.call('GET', KEYS[4]) or 0), now - burst)
+local most = math.min(
+  tonumber(ARGV[1]), math.floor((now - used) / interval), tonumber(ARGV[4]) - redis.call('ZCARD', KEYS[3]))
+local found = {{}}
+if most <= 0 then return found end
+local last = ARGV[6] == '1' and '+inf' or now
+for _, citizen in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', last, 'LIMIT', 0, {LOOKED_AT})) do
+  if #found >= most then break end
+  if not redis.call('ZSCORE', KEYS[1], citizen) then
+    redis.call('ZREM', KEYS[2], citizen)
+  elseif not redis.call('ZSCORE', KEYS[3], citizen) then
+    local back = now + tonumber(ARGV[5])
+    redis.call('ZADD', KEYS[2], back, citizen)
+    redis.call('ZADD', KEYS[3], back, citizen)
+    found[#found + 1] = citizen
+  end
+end
+if #found > 0 then
+  redis.call('SET', KEYS[4], string.format('%.3f', used + #found * interval), 'PX', math.ceil(2 * burst))
+end
+return found
+"""
+
+# KEYS: active, due, taken. ARGV: wait, citizens.
+_PUT_BACK = f"""{NOW}
+for i = 2, #ARGV do
+  redis.call('ZREM', KEYS[3], ARGV[i])
+  if redis.call('ZSCORE', KEYS[1], ARGV[i]) then redis.call('ZADD', KEYS[2], now + tonumber(ARGV[1]), ARGV[i]) end
+end
+"""
+
+# KEYS: active, due, taken.
+_LOOK = f"""{NOW}
+local first = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')[2]
+return {{redis.call('ZCOUNT', KEYS[1], now, '+inf'), redis.call('ZCOUNT', KEYS[2], '-inf', now),
+  redis.call('ZCOUNT', KEYS[3], now, '+inf'), first and math.max(0, now - first) or 0}}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How the schedule of one register stands."""
+
+    active: int
+    """Citizens for whom the schedule goes on."""
+    due: int
+    """Those of them who should have been refreshed by now, and for whom no message is on its way."""
+    taken: int
+    """Those for whom one is."""
+    lag: timedelta
+    """How long the first of the due has waited."""
+
+
+class Timetable:
+    """Notes activity, and hands out who is due. Every method raises REDIS_DOWN errors."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._note: AsyncScript = redis.register_script(_NOTE)
+        self._take: AsyncScript = redis.register_script(_TAKE)
+        self._put_back: AsyncScript = redis.register_script(_PUT_BACK)
+        self._look: AsyncScript = redis.register_script(_LOOK)
+
+    async def note(
+        self, citizen_id: str, length: timedelta, at_most_until: datetime | None, due_in: Mapping[str, timedelta]
+    ) -> None:
+        """The citizen was active: the schedule goes on for `length` from now, and not after `at_most_until`.
+
+        `due_in` is per register how soon it is due; one that is in the timetable already keeps its place.
+        """
+        until: EncodableT = "" if at_most_until is None else round(at_most_until.timestamp() * 1000)
+        keys = [ACTIVE, *map(due_key, due_in)]
+        await self._note(keys=keys, args=[citizen_id, ms(length), until, *map(ms, due_in.values())])
+
+    async def forget(self, citizen_id: str) -> None:
+        """The schedule ends for this citizen at once: what is on its way for them will find that out."""
+        await self._redis.zrem(ACTIVE, citizen_id)
+
+    async def take(
+        self,
+        register: str,
+        most: int,
+        *,
+        per_second: float,
+        burst: timedelta,
+        outstanding: int,
+        taken_for: timedelta,
+        early: bool = False,
+    ) -> tuple[str, ...]:
+        """The citizens who are due, the longest first, within the rate: nobody else is given them for `taken_for`.
+
+        None are given while so many are `outstanding`. A rate that was not used is made up for during `burst` at the
+        most. `early`: also who is not due yet, the next first.
+        """
+        args: list[EncodableT] = [most, per_second, ms(burst), outstanding, ms(taken_for), int(early)]
+        taken = await self._take(keys=[*_keys(register), f"timetable:paced:{{{register}}}"], args=args)
+        return tuple(citizen.decode() for citizen in taken)
+
+    async def put_back(self, register: str, citizen_ids: Iterable[str], wait: timedelta) -> None:
+        """What was taken was not done, or had not to be: it is due after `wait`."""
+        await self._put_back(keys=_keys(register), args=[ms(wait), *citizen_ids])
+
+    async def look(self, register: str) -> Standing:
+        """How the schedule of a register stands."""
+        active, due, taken, lag = await self._look(keys=_keys(register))
+        return Standing(active, due, taken, timedelta(milliseconds=lag))
+
+
+def ahead_of_expiry(left: timedelta, fresh_for: timedelta, ahead: float) -> timedelta:
+    """How soon to refresh what is fresh for `left` more of its `fresh_for`: within the last part, `ahead`, of it.
+
+    The moment is drawn by chance, so that those who came together do not come together for ever.
+    """
+    spread = fresh_for * ahead * random.uniform(LEAST_AHEAD, 1)  # noqa: S311 - spreading load is no secret
+    return max(left - spread, timedelta(0))
+
+
+def after_failure(retry_after: timedelta, fresh_for: timedelta, ahead: float) -> timedelta:
+    """How soon to try again what failed: a few times before the data expire, and never before `retry_after`."""
+    return max(retry_after, fresh_for * ahead * random.uniform(0.25, 0.5))  # noqa: S311 - as above
+
+
+def due_key(register: str) -> str:
+    """The key of the citizens by when they are due."""
+    return f"timetable:due:{{{register}}}"
+
+
+def taken_key(register: str) -> str:
+    """The key of the citizens for whom a message is on its way."""
+    return f"timetable:taken:{{{register}}}"
+
+
+def running_key(register: str) -> str:
+    """The key of the citizens who are being refreshed by the schedule."""
+    return f"timetable:running:{{{register}}}"
+
+
+def _keys(register: str) -> list[str]:
+    return [ACTIVE, due_key(register), taken_key(register)]
