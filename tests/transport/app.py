@@ -1,0 +1,64 @@
+"""A small Celery app of its own for the transport's tests: what it is to do comes from the environment."""
+
+import json
+import os
+import signal
+import time
+
+import redis
+from celery import Celery, Task
+from celery.exceptions import Reject
+
+from workers import transport
+
+SETTINGS = "TRANSPORT_TEST_SETTINGS"
+QUEUE = "check"
+
+
+def make_app(which: str, broker: str, **options: object) -> Celery:
+    """An app that publishes to, or consumes from, a broker with one of the transports."""
+    (transport.install if which == "ours" else transport.uninstall)()
+    app = Celery("transport_tests", broker=broker, set_as_current=False)
+    app.conf.update(
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_transport_options={"socket_timeout": 5, "socket_connect_timeout": 2} | options,
+        task_default_queue=QUEUE,
+        task_acks_late=True,
+        task_ignore_result=True,
+        task_reject_on_worker_lost=True,
+        worker_prefetch_multiplier=1,
+        worker_hijack_root_logger=False,
+    )
+    return app
+
+
+if SETTINGS in os.environ:
+    settings = json.loads(os.environ[SETTINGS])
+    app = make_app(settings["which"], settings["broker"], **settings["options"])
+    notes = redis.Redis.from_url(settings["notes"])
+
+    @app.task(name="note")
+    def note(name: str) -> None:
+        """Notes that it ran."""
+        notes.rpush("ran", name)
+
+    @app.task(name="long")
+    def long(name: str) -> None:
+        """Runs until it is told to end."""
+        notes.rpush("ran", name)
+        while not notes.exists(f"end {name}"):
+            time.sleep(0.05)
+        notes.rpush("ended", name)
+
+    @app.task(name="poison")
+    def poison(name: str) -> None:
+        """Kills the process that runs it."""
+        notes.rpush("ran", name)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    @app.task(name="reject", bind=True)
+    def reject(self: Task, name: str) -> None:
+        """Asks to be run again, always."""
+        notes.rpush("ran", name)
+        raise Reject("again", requeue=True)
