@@ -1,0 +1,31 @@
+"""The register itself: how its client, the look-up of names and its rules make one fetch, and the tasks that run it."""
+
+from datetime import date, datetime, timedelta
+
+from config.windows import DENMARK
+from workers.domain.cpr import Cpr
+from workers.eindkomst.client import EindkomstClient
+from workers.eindkomst.employers import Employers
+from workers.eindkomst.normalise import employer_numbers, normalise
+from workers.register import Fetched, Register, make_tasks
+from workers.runtime import Services
+
+FRESH_WITHOUT_NAMES = timedelta(minutes=15)
+"""So that a name that could not be looked up comes soon."""
+
+
+async def fetch(services: Services, cpr: Cpr) -> Fetched:
+    """Asks eIndkomst about one citizen, and CVR for the employers' names. Raises UpstreamError for eIndkomst alone."""
+    settings = services.settings
+    client = EindkomstClient(services.upstream("eindkomst"), settings.eindkomst, today=_today)
+    reports = await client.fetch(cpr)
+    names = await Employers(services.upstream("cvr"), settings.cvr, services.cache).names(employer_numbers(reports))
+    return Fetched(normalise(reports, names.by_number), fresh_for=None if names.complete else FRESH_WITHOUT_NAMES)
+
+
+def _today() -> date:
+    return datetime.now(DENMARK).date()
+
+
+REGISTER = Register("eindkomst", fetch)
+make_tasks(REGISTER)

@@ -1,0 +1,1 @@
+"""SU data: which educations a citizen has begun with SU."""

@@ -1,0 +1,1 @@
+"""STARs Ydelsesregister: which benefits a citizen has received, and when."""
