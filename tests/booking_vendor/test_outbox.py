@@ -1,0 +1,350 @@
+"""The outbox: what was accepted is there, is sent by one at a time, and ends in exactly one state."""
+
+import asyncio
+import re
+from datetime import timedelta
+
+import pytest
+
+from tests.booking_vendor.conftest import ME, OTHER
+from workers.booking_vendor import outbox as module
+from workers.booking_vendor.outbox import (
+    DEAD_LETTERS,
+    Content,
+    IdempotencyKeyReused,
+    Outbox,
+    State,
+    TooManyReports,
+    UnknownReport,
+    WrongState,
+)
+from workers.cache.ledger import Ledger
+from workers.cache.sealing import Sealer, Unreadable
+
+LEASE = timedelta(seconds=15)
+SECRET = "Min læge hedder Ærø 😀"
+
+
+async def sent_to_its_end(outbox, accept, end):
+    report = await accept()
+    sending = await outbox.begin(report.id, LEASE)
+    await end(sending)
+    return report.id
+
+
+async def rejected(outbox, accept):
+    return await sent_to_its_end(outbox, accept, lambda sending: outbox.reject(sending, "bad_request", b"no"))
+
+
+async def gave_up(outbox, accept, clock):
+    async def end(sending):
+        clock.pass_(days=7)
+        await outbox.postpone(sending, "timeout")
+
+    return await sent_to_its_end(outbox, accept, end)
+
+
+async def delivered(outbox, accept):
+    return await sent_to_its_end(outbox, accept, lambda sending: outbox.deliver(sending, "FM-1"))
+
+
+async def test_what_is_accepted_is_due_at_once_and_opens_to_what_was_written(outbox):
+    written = Content(SECRET, "/moedebooking", "4769")
+    report = await outbox.accept(ME, written, "k")
+    sending = await outbox.begin(report.id, LEASE)
+    assert outbox.open(sending) == written
+    assert sending.accepted_at == report.accepted_at
+
+
+async def test_nothing_of_a_text_is_readable_in_the_ledger(outbox, ledger):
+    await outbox.accept(ME, Content(SECRET, "/moedebooking"), "k")
+    for key in await ledger.redis.keys():
+        stored = str(await ledger.redis.dump(key)).encode().decode("unicode_escape", "replace")
+        assert "moedebooking" not in stored
+        assert "hedder" not in stored
+
+
+async def test_a_sealed_text_that_is_moved_to_another_report_does_not_open(outbox, ledger, accept):
+    mine, other = await accept(), await accept(citizen=OTHER)
+    content = await ledger.redis.hget(module._report(mine.id), "content")
+    await ledger.redis.hset(module._report(other.id), "content", content)
+    with pytest.raises(Unreadable):
+        outbox.open(await outbox.begin(other.id, LEASE))
+
+
+async def test_the_same_key_and_text_give_the_first_answer(outbox, accept, clock):
+    first = await accept(key="k")
+    clock.pass_(hours=5)
+    again = await accept(key="k")
+    assert (again.id, again.accepted_at, again.again) == (first.id, first.accepted_at, True)
+    assert len(await outbox.records([State.ACCEPTED])) == 1
+
+
+async def test_the_same_key_with_another_text_is_refused(accept):
+    await accept(key="k")
+    with pytest.raises(IdempotencyKeyReused):
+        await accept("Noget andet", key="k")
+
+
+async def test_two_citizens_may_use_the_same_key(accept):
+    assert (await accept(key="k")).id != (await accept("Noget andet", key="k", citizen=OTHER)).id
+
+
+async def test_of_many_at_the_same_moment_with_the_same_key_one_report_comes(outbox, accept):
+    answers = await asyncio.gather(*(accept(key="k") for _ in range(20)))
+    assert len({answer.id for answer in answers}) == 1
+    assert [answer.again for answer in answers].count(False) == 1
+    assert len(await outbox.records([State.ACCEPTED])) == 1
+
+
+async def test_the_eleventh_report_within_an_hour_is_refused_with_the_time_to_wait(accept, clock):
+    for _ in range(10):
+        await accept()
+        clock.pass_(minutes=1)
+    with pytest.raises(TooManyReports) as caught:
+        await accept()
+    assert caught.value.retry_after == timedelta(minutes=50)
+    await accept(citizen=OTHER)
+    clock.pass_(minutes=50)
+    await accept()
+
+
+async def test_a_second_click_does_not_count_towards_the_limit(accept):
+    for _ in range(15):
+        await accept(key="k")
+    for _ in range(9):
+        await accept()
+
+
+async def test_of_two_workers_one_sends(outbox, accept):
+    report = await accept()
+    begun = await asyncio.gather(*(outbox.begin(report.id, LEASE) for _ in range(10)))
+    assert sum(sending is not None for sending in begun) == 1
+
+
+async def test_a_killed_senders_lease_ages_out_and_another_sends(outbox, accept, clock):
+    report = await accept()
+    dead = await outbox.begin(report.id, LEASE)
+    clock.pass_(seconds=14)
+    assert await outbox.begin(report.id, LEASE) is None
+    clock.pass_(seconds=1)
+    assert await outbox.take_due() == (report.id,)
+    assert await outbox.begin(report.id, LEASE)
+    assert await outbox.postpone(dead, "timeout") is None
+    assert await outbox.reject(dead, "bad_request") is None
+    assert await outbox.release(dead, "cancelled") is None
+    assert (await outbox.record(report.id)).state is State.SENDING
+
+
+async def test_a_late_delivery_counts_and_its_heir_changes_nothing(outbox, accept, clock):
+    report = await accept()
+    dead = await outbox.begin(report.id, LEASE)
+    clock.pass_(seconds=15)
+    heir = await outbox.begin(report.id, LEASE)
+    assert await outbox.deliver(dead, "FM-1")
+    assert await outbox.postpone(heir, "timeout") is None
+    assert not await outbox.deliver(heir, "FM-1")
+    record = await outbox.record(report.id)
+    assert (record.state, record.case) == (State.DELIVERED, "FM-1")
+
+
+async def test_a_late_delivery_takes_a_dead_letter_back(outbox, accept, clock):
+    report = await accept()
+    dead = await outbox.begin(report.id, LEASE)
+    clock.pass_(seconds=15)
+    await outbox.reject(await outbox.begin(report.id, LEASE), "bad_request")
+    assert await outbox.deliver(dead, "FM-1")
+    assert await outbox.records(DEAD_LETTERS) == []
+
+
+async def test_what_ended_is_never_sent_again(outbox, accept, clock):
+    ids = {await delivered(outbox, accept), await rejected(outbox, accept), await gave_up(outbox, accept, clock)}
+    clock.pass_(days=30)
+    assert await outbox.take_due() == ()
+    assert [await outbox.begin(report_id, LEASE) for report_id in ids] == [None] * 3
+
+
+async def test_waits_grow_as_two_to_the_n_less_one_up_to_three_hours(outbox, accept, clock):
+    report = await accept()
+    waits = []
+    for _ in range(16):
+        sending = await outbox.begin(report.id, LEASE)
+        await outbox.postpone(sending, "unavailable")
+        due = (await outbox.record(report.id)).due_at
+        waits.append(round(due.timestamp() * 1000 - clock.now) / 1000)
+        clock.pass_(seconds=waits[-1])
+    assert waits == [min(2**n - 1, 3 * 3600) for n in range(1, 17)]
+
+
+@pytest.mark.parametrize(("asked", "waited"), [(0, 1), (0.5, 1), (90, 90), (86_400, 86_400)])
+async def test_a_longer_retry_after_is_respected(outbox, accept, clock, asked, waited):
+    report = await accept()
+    sending = await outbox.begin(report.id, LEASE)
+    await outbox.postpone(sending, "rate_limited", retry_after=timedelta(seconds=asked))
+    clock.pass_(seconds=waited, milliseconds=-1)
+    assert await outbox.begin(report.id, LEASE) is None
+    clock.pass_(milliseconds=1)
+    assert await outbox.begin(report.id, LEASE)
+
+
+async def test_after_seven_days_a_last_attempt_is_made_and_then_it_is_given_up(outbox, accept, clock):
+    report, began = await accept(), clock.now
+    state = State.ACCEPTED
+    while state is State.ACCEPTED:
+        clock.now = round((await outbox.record(report.id)).due_at.timestamp() * 1000)
+        state = await outbox.postpone(await outbox.begin(report.id, LEASE), "unavailable", b"nede")
+    record = await outbox.record(report.id)
+    assert timedelta(milliseconds=clock.now - began) == timedelta(days=7)
+    assert (record.state, record.reason, record.attempts[-1].outcome) == (State.GAVE_UP, "unavailable", "unavailable")
+    assert [found.id for found in await outbox.records(DEAD_LETTERS)] == [report.id]
+    assert (await outbox.contents(report.id))[1] == "nede"
+
+
+async def test_what_is_due_is_given_to_one_caller_and_to_another_when_nobody_begins(outbox, accept, clock):
+    report = await accept()
+    assert await outbox.take_due() == ()  # its message is on its way
+    clock.pass_(seconds=20)
+    taken = await asyncio.gather(*(outbox.take_due() for _ in range(5)))
+    assert [ids for ids in taken if ids] == [(report.id,)]
+    clock.pass_(seconds=20)
+    assert await outbox.take_due() == (report.id,)
+
+
+async def test_while_sending_is_halted_nothing_is_sent_and_nothing_is_lost(outbox, accept, clock):
+    first, second = await accept(), await accept()
+    assert await outbox.halted_until() is None
+    await outbox.release(await outbox.begin(first.id, LEASE), "not_authorised", halt=timedelta(minutes=15))
+    clock.pass_(minutes=14)
+    assert await outbox.halted_until()
+    assert await outbox.take_due() == ()
+    assert await outbox.begin(second.id, LEASE) is None
+    clock.pass_(minutes=1)
+    assert await outbox.halted_until() is None
+    assert set(await outbox.take_due()) == {first.id, second.id}
+
+
+async def test_a_refused_token_never_makes_a_report_be_given_up(outbox, accept, clock):
+    report = await accept()
+    clock.pass_(days=8)
+    assert await outbox.release(await outbox.begin(report.id, LEASE), "not_authorised") is State.ACCEPTED
+
+
+async def test_a_replay_lifts_a_halt_and_sends_at_once(outbox, accept):
+    report, other = await accept(), await accept()
+    await outbox.release(await outbox.begin(report.id, LEASE), "not_authorised", halt=timedelta(minutes=15))
+    await outbox.replay(other.id)
+    assert set(await outbox.take_due()) == {report.id, other.id}
+
+
+@pytest.mark.parametrize("end", [rejected, gave_up])
+async def test_a_dead_letter_is_replayed_with_all_its_time(outbox, accept, clock, end):
+    report_id = await end(outbox, accept, *[clock] * (end is gave_up))
+    clock.pass_(days=30)
+    await outbox.replay(report_id)
+    assert await outbox.records(DEAD_LETTERS) == []
+    assert await outbox.take_due() == (report_id,)
+    assert await outbox.postpone(await outbox.begin(report_id, LEASE), "timeout") is State.ACCEPTED
+    assert len((await outbox.record(report_id)).attempts) == 2
+
+
+async def test_only_what_waits_or_is_a_dead_letter_can_be_replayed(outbox, accept):
+    with pytest.raises(UnknownReport):
+        await outbox.replay("nonsense")
+    with pytest.raises(WrongState):
+        await outbox.replay(await delivered(outbox, accept))
+    under_way = await accept()
+    await outbox.begin(under_way.id, LEASE)
+    with pytest.raises(WrongState):
+        await outbox.replay(under_way.id)
+
+
+async def test_a_discard_removes_everything_but_who_did_it_and_why(outbox, accept, ledger):
+    report_id = await rejected(outbox, accept)
+    await outbox.discard(report_id, "tom besked", "drift")
+    assert await outbox.record(report_id) is None
+    assert await outbox.contents(report_id) == (None, None)
+    (noted,) = await outbox.discards()
+    assert (noted["id"], noted["state"], noted["reason"], noted["by"]) == (report_id, "rejected", "tom besked", "drift")
+    assert not [key for key in await ledger.redis.keys() if b"report:" in key or b"key:" in key or b"attempts" in key]
+
+
+async def test_only_a_dead_letter_can_be_discarded(outbox, accept):
+    waiting = await accept()
+    with pytest.raises(WrongState):
+        await outbox.discard(waiting.id, "why", "who")
+    with pytest.raises(UnknownReport):
+        await outbox.discard("nonsense", "why", "who")
+    assert await outbox.discards() == []
+
+
+async def test_a_delivered_text_is_erased_after_seven_days_and_its_record_after_ninety(outbox, accept, clock):
+    report_id = await delivered(outbox, accept)
+    clock.pass_(days=6, hours=23)
+    assert (await outbox.tidy()).texts == 0
+    assert (await outbox.contents(report_id))[0]
+    clock.pass_(hours=1)
+    assert (await outbox.tidy()).texts == 1
+    assert (await outbox.contents(report_id))[0] is None
+    assert (await outbox.record(report_id)).case == "FM-1"
+    clock.pass_(days=83)
+    assert (await outbox.tidy()).reports == 1
+    assert await outbox.record(report_id) is None
+
+
+@pytest.mark.parametrize("end", [rejected, gave_up])
+async def test_a_dead_letter_is_kept_whole_for_ninety_days_and_then_nothing_is_left(outbox, accept, clock, ledger, end):
+    report_id = await end(outbox, accept, *[clock] * (end is gave_up))
+    clock.pass_(days=89, hours=23)
+    await outbox.tidy()
+    assert (await outbox.contents(report_id))[0]
+    clock.pass_(hours=1)
+    assert (await outbox.tidy()).reports == 1
+    assert {key for key in await ledger.redis.keys() if b"rate:" not in key} == set()
+
+
+async def test_the_vendors_answer_is_cut(outbox, accept):
+    report = await accept()
+    await outbox.reject(await outbox.begin(report.id, LEASE), "bad_request", b"x" * 10_000)
+    assert (await outbox.contents(report.id))[1] == "x" * 500
+
+
+async def test_a_report_without_its_record_is_forgotten_and_not_sent_for_ever(outbox, accept, clock, ledger):
+    report = await accept()
+    await ledger.redis.delete(module._report(report.id))
+    clock.pass_(minutes=1)
+    assert await outbox.take_due() == (report.id,)
+    assert await outbox.begin(report.id, LEASE) is None
+    clock.pass_(minutes=1)
+    assert await outbox.take_due() == ()
+
+
+async def test_without_a_clock_of_its_own_the_ledgers_clock_counts(make_outbox, ledger):
+    outbox = make_outbox()
+    seconds, _ = await ledger.redis.time()
+    report = await outbox.accept(ME, Content("x"), "k")
+    assert abs(report.accepted_at.timestamp() - seconds) < 5
+    assert await outbox.begin(report.id, LEASE)
+
+
+def test_no_id_looks_like_a_cpr_number():
+    assert not any(re.search(r"\d{6}-?\d{4}", module._new_id()) for _ in range(5000))
+
+
+async def test_a_power_cut_right_after_the_acceptance_loses_no_report(empty_redis, redis_servers):
+    """A hundred times: SIGKILL to the ledger's server the moment the acceptance is answered."""
+    server = redis_servers["ledger"]
+    lost = []
+    for number in range(100):
+        ledger = Ledger(server.url)
+        outbox = Outbox(ledger, Sealer([b"k" * 32]), b"pepper", module.BookingVendorSettings())
+        report = await outbox.accept(f"{number:052}", Content(SECRET), "k")
+        server.process.kill()
+        await ledger.close()
+        await asyncio.to_thread(server.start)
+        ledger = Ledger(server.url)
+        outbox = Outbox(ledger, Sealer([b"k" * 32]), b"pepper", module.BookingVendorSettings())
+        sending = await outbox.begin(report.id, LEASE)
+        if sending is None or outbox.open(sending).text != SECRET:
+            lost.append(report.id)
+        await ledger.close()
+    assert lost == []

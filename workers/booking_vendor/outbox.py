@@ -1,0 +1,616 @@
+"""The durable record of fault reports: each change of state is one atomic script on the ledger's Redis.
+
+    accepted ──► sending ──► delivered
+       ▲           │ ├─────► rejected   (the vendor will never take it)
+       └───────────┘ └─────► gave_up    (it was tried for long enough)
+
+A sorted set holds every report that is not yet ended, by when somebody should look at it: what waits, by its due time;
+what is being sent, by when the sender's lease ends. Messages only point at it, so a lost queue loses nothing. Times are
+the ledger's own clock, in milliseconds since 1970; the first argument of every script is empty, or a test's time.
+"""
+
+import hashlib
+import hmac
+import json
+import re
+import secrets
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from redis.commands.core import AsyncScript
+from redis.typing import EncodableT
+
+from config.settings import BookingVendorSettings
+from workers.cache.ledger import Ledger
+from workers.cache.scripts import ms
+from workers.cache.sealing import Sealer
+
+PER_HOUR = 10
+"""How many reports one citizen may hand in within any hour."""
+QUEUED_FOR = timedelta(seconds=20)
+"""How long a message may wait in the queue before it is taken for lost and sent again."""
+TEXT_KEPT_FOR = timedelta(days=7)
+"""How long after its delivery a report's text is kept."""
+KEPT_FOR = timedelta(days=90)
+"""How long an ended report is kept: a dead letter whole, a delivered one without its text."""
+ANSWER_CHARACTERS = 500
+"""As much of the vendor's answer is kept as says what is wrong."""
+KEPT_ATTEMPTS = 200
+"""More than seven days of waits hold, even when replayed."""
+
+_HOUR = timedelta(hours=1)
+_PREFIX = "{reports}:"
+"""The braces keep all keys in one slot of a cluster, as an atomic script needs it."""
+_DUE, _HALT, _TEXTS, _DISCARDS = (_PREFIX + name for name in ("due", "halt", "texts", "discards"))
+_CPR_LIKE = re.compile(r"\d{6}-?\d{4}")
+
+_CLOCK = """
+local now = tonumber(ARGV[1])
+if not now then
+  local t = redis.call('TIME')
+  now = t[1] * 1000 + math.floor(t[2] / 1000)
+end
+"""
+
+# KEYS: report, idempotency key, the citizen's acceptances, due.
+# ARGV: now, id, citizen, sealed content, fingerprint, give up after, most, within, first look after.
+_ACCEPT = f"""{_CLOCK}
+local known = redis.call('HMGET', KEYS[2], 'id', 'fingerprint', 'accepted_at')
+if known[1] then
+  if known[2] ~= ARGV[5] then return {{'reused'}} end
+  -- A write, so that this answer too waits until the disk has what it tells of.
+  redis.call('HINCRBY', KEYS[2], 'asked_again', 1)
+  return {{'again', known[1], known[3]}}
+end
+redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now - ARGV[8])
+if redis.call('ZCARD', KEYS[3]) >= tonumber(ARGV[7]) then
+  local oldest = redis.call('ZRANGE', KEYS[3], 0, 0, 'WITHSCORES')[2]
+  return {{'limited', oldest + ARGV[8] - now}}
+end
+redis.call('ZADD', KEYS[3], now, ARGV[2])
+redis.call('PEXPIRE', KEYS[3], ARGV[8])
+redis.call('HSET', KEYS[2], 'id', ARGV[2], 'fingerprint', ARGV[5], 'accepted_at', now)
+redis.call('HSET', KEYS[1], 'state', 'accepted', 'citizen', ARGV[3], 'content', ARGV[4], 'key', KEYS[2],
+  'accepted_at', now, 'due_at', now, 'give_up_at', now + ARGV[6], 'tries', 0)
+redis.call('ZADD', KEYS[4], now + ARGV[9], ARGV[2])
+return {{'accepted', ARGV[2], now}}
+"""
+
+# KEYS: due, halt. ARGV: now, queued for, how many at once.
+_TAKE_DUE = f"""{_CLOCK}
+if tonumber(redis.call('GET', KEYS[2]) or 0) > now then return {{}} end
+local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[3])
+for _, id in ipairs(due) do redis.call('ZADD', KEYS[1], now + ARGV[2], id) end
+return due
+"""
+
+# KEYS: report, attempts, due, halt. ARGV: now, id, owner, length of the lease.
+_BEGIN = f"""{_CLOCK}
+if tonumber(redis.call('GET', KEYS[4]) or 0) > now then return false end
+local found = redis.call('HMGET', KEYS[1], 'state', 'due_at', 'content', 'accepted_at')
+if found[1] ~= 'accepted' and found[1] ~= 'sending' then
+  redis.call('ZREM', KEYS[3], ARGV[2])
+  return false
+end
+if tonumber(found[2]) > now then return false end
+redis.call('HSET', KEYS[1], 'state', 'sending', 'owner', ARGV[3], 'due_at', now + ARGV[4])
+redis.call('ZADD', KEYS[3], now + ARGV[4], ARGV[2])
+redis.call('HINCRBY', KEYS[1], 'tries', 1)
+redis.call('RPUSH', KEYS[2], now .. ' ')
+redis.call('LTRIM', KEYS[2], -{KEPT_ATTEMPTS}, -1)
+return {{found[3], found[4]}}
+"""
+
+# Begins every script by which a sending ends without a delivery: a late result changes nothing that an heir has begun.
+_MINE = """
+local found = redis.call('HMGET', KEYS[1], 'state', 'owner', 'tries', 'give_up_at')
+if found[1] ~= 'sending' or found[2] ~= ARGV[3] then return '' end
+redis.call('LSET', KEYS[2], -1, redis.call('LINDEX', KEYS[2], -1) .. ARGV[4])
+redis.call('HSET', KEYS[1], 'reason', ARGV[4])
+redis.call('HDEL', KEYS[1], 'owner')
+local function wait_until(at)
+  redis.call('HSET', KEYS[1], 'state', 'accepted', 'due_at', at)
+  redis.call('ZADD', KEYS[3], at, ARGV[2])
+  return 'accepted'
+end
+local function keep_answer(answer)
+  if answer ~= '' then redis.call('HSET', KEYS[1], 'answer', answer) else redis.call('HDEL', KEYS[1], 'answer') end
+end
+local function finish(state)
+  redis.call('HSET', KEYS[1], 'state', state, 'ended_at', now)
+  redis.call('ZREM', KEYS[3], ARGV[2])
+  redis.call('ZADD', KEYS[4], now, ARGV[2])
+  return state
+end
+"""
+# KEYS: report, attempts, due, gave_up. ARGV: now, id, owner, reason, answer, longest wait, retry after.
+_POSTPONE = f"""{_CLOCK}{_MINE}
+keep_answer(ARGV[5])
+local give_up_at = tonumber(found[4])
+if now >= give_up_at then return finish('gave_up') end
+local wait = math.min((2 ^ tonumber(found[3]) - 1) * 1000, tonumber(ARGV[6]))
+-- The last attempt is made when the time is up, unless the vendor asked for a later one.
+return wait_until(math.max(math.min(now + wait, give_up_at), now + ARGV[7]))
+"""
+# KEYS: report, attempts, due, rejected. ARGV: now, id, owner, reason, answer.
+_REJECT = f"""{_CLOCK}{_MINE}
+keep_answer(ARGV[5])
+return finish('rejected')
+"""
+# KEYS: report, attempts, due, halt. ARGV: now, id, owner, reason, wait, how long to halt everything.
+_RELEASE = f"""{_CLOCK}{_MINE}
+redis.call('HINCRBY', KEYS[1], 'tries', -1)
+if tonumber(ARGV[6]) > 0 then redis.call('SET', KEYS[4], now + ARGV[6]) end
+return wait_until(now + ARGV[5])
+"""
+
+# KEYS: report, attempts, due, delivered, texts, rejected, gave_up. ARGV: now, id, owner, case number.
+# Whoever says it, and however late: what the vendor has is delivered.
+_DELIVER = f"""{_CLOCK}
+local found = redis.call('HMGET', KEYS[1], 'state', 'owner')
+if not found[1] or found[1] == 'delivered' then return 0 end
+if found[2] == ARGV[3] then
+  redis.call('LSET', KEYS[2], -1, redis.call('LINDEX', KEYS[2], -1) .. 'delivered')
+end
+redis.call('HDEL', KEYS[1], 'owner', 'reason', 'answer')
+redis.call('HSET', KEYS[1], 'state', 'delivered', 'ended_at', now, 'case', ARGV[4])
+for _, key in ipairs({{KEYS[3], KEYS[6], KEYS[7]}}) do redis.call('ZREM', key, ARGV[2]) end
+redis.call('ZADD', KEYS[4], now, ARGV[2])
+redis.call('ZADD', KEYS[5], now, ARGV[2])
+return 1
+"""
+
+# KEYS: report, due, rejected, gave_up, halt. ARGV: now, id, give up after.
+_REPLAY = f"""{_CLOCK}
+local state = redis.call('HGET', KEYS[1], 'state')
+if not state then return '' end
+if state == 'delivered' or state == 'sending' then return state end
+redis.call('DEL', KEYS[5])
+redis.call('ZREM', KEYS[3], ARGV[2])
+redis.call('ZREM', KEYS[4], ARGV[2])
+redis.call('HDEL', KEYS[1], 'ended_at')
+redis.call('HSET', KEYS[1], 'state', 'accepted', 'due_at', now, 'give_up_at', now + ARGV[3], 'tries', 0)
+redis.call('ZADD', KEYS[2], now, ARGV[2])
+return 'accepted'
+"""
+
+# KEYS: report, attempts, rejected, gave_up, discards. ARGV: now, id, reason, by whom.
+_DISCARD = f"""{_CLOCK}
+local found = redis.call('HMGET', KEYS[1], 'state', 'key', 'accepted_at')
+if not found[1] then return '' end
+if found[1] ~= 'rejected' and found[1] ~= 'gave_up' then return found[1] end
+redis.call('RPUSH', KEYS[5], cjson.encode({{
+  id = ARGV[2], state = found[1], accepted_at = found[3], discarded_at = string.format('%d', now),
+  reason = ARGV[3], by = ARGV[4]
+}}))
+redis.call('ZREM', KEYS[3], ARGV[2])
+redis.call('ZREM', KEYS[4], ARGV[2])
+redis.call('DEL', KEYS[1], KEYS[2], found[2])
+return 'discarded'
+"""
+
+# KEYS: texts, delivered, rejected, gave_up.
+# ARGV: now, prefix of reports, of attempts, text kept for, kept for, how many at once.
+_TIDY = f"""{_CLOCK}
+local erased = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[4], 'LIMIT', 0, ARGV[6])
+for _, id in ipairs(erased) do
+  redis.call('HDEL', ARGV[2] .. id, 'content')
+  redis.call('ZREM', KEYS[1], id)
+end
+local removed = 0
+for i = 2, 4 do
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[i], '-inf', now - ARGV[5], 'LIMIT', 0, ARGV[6])) do
+    redis.call('DEL', ARGV[2] .. id, ARGV[3] .. id, redis.call('HGET', ARGV[2] .. id, 'key') or '')
+    redis.call('ZREM', KEYS[i], id)
+    redis.call('ZREM', KEYS[1], id)
+    removed = removed + 1
+  end
+end
+return {{#erased, removed}}
+"""
+
+
+# KEYS: due, delivered, rejected, gave_up. ARGV: now, prefix of reports, how many to look at.
+_STANDING = f"""{_CLOCK}
+local sending, oldest = 0, now
+for _, id in ipairs(redis.call('ZRANGE', KEYS[1], 0, ARGV[3] - 1)) do
+  local found = redis.call('HMGET', ARGV[2] .. id, 'state', 'accepted_at')
+  if found[1] == 'sending' then sending = sending + 1 end
+  oldest = math.min(oldest, tonumber(found[2]) or now)
+end
+local counts = {{sending, now - oldest}}
+for _, key in ipairs(KEYS) do counts[#counts + 1] = redis.call('ZCARD', key) end
+return counts
+"""
+
+
+class State(StrEnum):
+    """The states of a report."""
+
+    ACCEPTED = "accepted"
+    SENDING = "sending"
+    DELIVERED = "delivered"
+    REJECTED = "rejected"
+    GAVE_UP = "gave_up"
+
+
+ENDED = (State.DELIVERED, State.REJECTED, State.GAVE_UP)
+DEAD_LETTERS = (State.REJECTED, State.GAVE_UP)
+"""The states that need a person."""
+
+
+class IdempotencyKeyReused(Exception):
+    """The citizen used this idempotency key before, for another text."""
+
+
+class TooManyReports(Exception):
+    """The citizen has handed in as many reports as an hour allows; `retry_after` is when the next is taken."""
+
+    def __init__(self, retry_after: timedelta) -> None:
+        super().__init__(f"more than {PER_HOUR} reports within an hour")
+        self.retry_after = retry_after
+
+
+class UnknownReport(LookupError):
+    """There is no report of that id."""
+
+
+class WrongState(Exception):
+    """What was asked for cannot be done with a report in this `state`."""
+
+    def __init__(self, state: State) -> None:
+        super().__init__(f"the report is {state}")
+        self.state = state
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a citizen wrote, and where. None of it is in the repr."""
+
+    text: str = field(repr=False)
+    page: str | None = field(default=None, repr=False)
+    error_code: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A report that is on the ledger's disk; `again` when an earlier call with the same key had put it there."""
+
+    id: str
+    accepted_at: datetime
+    again: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """The right to send one report now; `owner` is the run that holds it. `sealed` is opened by `Outbox.open`."""
+
+    id: str
+    owner: str
+    accepted_at: datetime
+    sealed: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt at sending; `outcome` is None while it runs, or when its worker was killed."""
+
+    at: datetime
+    outcome: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """All that is kept of a report but its sealed contents."""
+
+    id: str
+    citizen_id: str = field(repr=False)
+    state: State
+    accepted_at: datetime
+    due_at: datetime | None
+    """When it is sent, or sent again if its sender is killed; None when it has ended."""
+    give_up_at: datetime
+    ended_at: datetime | None
+    reason: str | None
+    """Why the last attempt failed; None when none did, or when it was delivered."""
+    case: str | None
+    """The vendor's `sagsnummer`, when it was delivered."""
+    attempts: tuple[Attempt, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How many reports are kept in each state, and how long the oldest that is not yet ended has waited."""
+
+    reports: dict[State, int]
+    oldest_undelivered: timedelta | None
+    """None when every report has ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tidied:
+    """How many texts were erased, and how many reports removed altogether."""
+
+    texts: int
+    reports: int
+
+
+class Outbox:
+    """Keeps reports until the vendor has them. Every method raises REDIS_DOWN errors.
+
+    `clock` gives the time in milliseconds since 1970, for tests; the ledger's own clock when None.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        sealer: Sealer,
+        pepper: bytes,
+        settings: BookingVendorSettings,
+        clock: Callable[[], int] | None = None,
+    ) -> None:
+        self._ledger = ledger
+        self._sealer = sealer
+        self._pepper = pepper
+        self._settings = settings
+        self._clock = clock
+        script = ledger.redis.register_script
+        self._accept: AsyncScript = script(_ACCEPT)
+        self._take_due: AsyncScript = script(_TAKE_DUE)
+        self._begin: AsyncScript = script(_BEGIN)
+        self._postpone: AsyncScript = script(_POSTPONE)
+        self._reject: AsyncScript = script(_REJECT)
+        self._release: AsyncScript = script(_RELEASE)
+        self._deliver: AsyncScript = script(_DELIVER)
+        self._replay: AsyncScript = script(_REPLAY)
+        self._discard: AsyncScript = script(_DISCARD)
+        self._tidy: AsyncScript = script(_TIDY)
+        self._standing: AsyncScript = script(_STANDING)
+
+    async def accept(self, citizen_id: str, content: Content, idempotency_key: str) -> Accepted:
+        """Keeps a report; returns once it is on disk. The same key with the same text gives the first answer.
+
+        Raises IdempotencyKeyReused, TooManyReports and LedgerNotDurable, after each of which nothing was kept; after
+        any other REDIS_DOWN error that is not known, and the same key should be used again.
+        """
+        report_id = _new_id()
+        values = json.dumps([content.text, content.page, content.error_code], ensure_ascii=False).encode()
+        sealed = self._sealer.seal(values, f"{_report(report_id)}#content")
+        keys = [_report(report_id), self._key(citizen_id, idempotency_key), f"{_PREFIX}rate:{citizen_id}", _DUE]
+        verdict, *facts = await self._ledger.durably(
+            self._accept,
+            keys,
+            self._args(
+                report_id,
+                citizen_id,
+                sealed,
+                self._fingerprint(content.text),
+                ms(self._settings.give_up_after),
+                PER_HOUR,
+                ms(_HOUR),
+                ms(QUEUED_FOR),
+            ),
+            repeatable=True,
+        )
+        if verdict == b"reused":
+            raise IdempotencyKeyReused
+        if verdict == b"limited":
+            raise TooManyReports(timedelta(milliseconds=int(facts[0])))
+        return Accepted(facts[0].decode(), _datetime(facts[1]), again=verdict == b"again")
+
+    async def take_due(self, at_once: int = 100) -> tuple[str, ...]:
+        """The ids of reports that somebody should send now; none while sending is halted.
+
+        Each is given to one caller, and to another if nobody has begun it within QUEUED_FOR.
+        """
+        due = await self._take_due(keys=[_DUE, _HALT], args=self._args(ms(QUEUED_FOR), at_once))
+        return tuple(report_id.decode() for report_id in due)
+
+    async def begin(self, report_id: str, length: timedelta) -> Sending | None:
+        """Makes the sending this run's own for `length`. None when it is not due, has ended or all is halted."""
+        owner = secrets.token_hex(8)
+        keys = [_report(report_id), _attempts(report_id), _DUE, _HALT]
+        found = await self._begin(keys=keys, args=self._args(report_id, owner, ms(length)))
+        return Sending(report_id, owner, _datetime(found[1]), found[0]) if found else None
+
+    def open(self, sending: Sending) -> Content:
+        """What is to be sent. Raises Unreadable."""
+        return self._opened(sending.id, sending.sealed)
+
+    async def deliver(self, sending: Sending, case: str) -> bool:
+        """The vendor has it, as `case`. False when that was known already."""
+        keys = [
+            _report(sending.id),
+            _attempts(sending.id),
+            _DUE,
+            _ended(State.DELIVERED),
+            _TEXTS,
+            *map(_ended, DEAD_LETTERS),
+        ]
+        return bool(await self._deliver(keys=keys, args=self._args(sending.id, sending.owner, case)))
+
+    async def postpone(
+        self, sending: Sending, reason: str, answer: bytes | None = None, retry_after: timedelta | None = None
+    ) -> State | None:
+        """It may go well later: it waits, longer each time and at least `retry_after`, or the time for it is up.
+
+        Returns the state it is in now; None when the lease had ended and the result is another run's to give.
+        """
+        keys = self._ending(sending, _ended(State.GAVE_UP))
+        args = (ms(self._settings.longest_wait), ms(retry_after or timedelta(0)))
+        return _state(
+            await self._postpone(
+                keys=keys, args=self._args(sending.id, sending.owner, reason, self._sealed(sending, answer), *args)
+            )
+        )
+
+    async def reject(self, sending: Sending, reason: str, answer: bytes | None = None) -> State | None:
+        """The vendor will never take it as it is. Returns as `postpone` does."""
+        keys = self._ending(sending, _ended(State.REJECTED))
+        sealed = self._sealed(sending, answer)
+        return _state(await self._reject(keys=keys, args=self._args(sending.id, sending.owner, reason, sealed)))
+
+    async def release(
+        self, sending: Sending, reason: str, wait: timedelta = timedelta(0), halt: timedelta = timedelta(0)
+    ) -> State | None:
+        """It was not the report's fault: it is due again after `wait`, and no longer waits follow from that.
+
+        `halt` keeps everything from being sent for so long. Returns as `postpone` does.
+        """
+        keys = self._ending(sending, _HALT)
+        args = self._args(sending.id, sending.owner, reason, ms(wait), ms(halt))
+        return _state(await self._release(keys=keys, args=args))
+
+    async def replay(self, report_id: str) -> None:
+        """Sends a report anew, now and for as long as a new one; lifts a halt. Raises UnknownReport and WrongState."""
+        keys = [_report(report_id), _DUE, *map(_ended, DEAD_LETTERS), _HALT]
+        args = self._args(report_id, ms(self._settings.give_up_after))
+        state = _state(await self._ledger.durably(self._replay, keys, args))
+        if state is None:
+            raise UnknownReport(report_id)
+        if state is not State.ACCEPTED:
+            raise WrongState(state)
+
+    async def discard(self, report_id: str, reason: str, by: str) -> None:
+        """Removes a dead letter, and notes for good who did and why. Raises UnknownReport and WrongState."""
+        keys = [_report(report_id), _attempts(report_id), *map(_ended, DEAD_LETTERS), _DISCARDS]
+        found = await self._ledger.durably(self._discard, keys, self._args(report_id, reason, by))
+        if not found:
+            raise UnknownReport(report_id)
+        if found != b"discarded":
+            raise WrongState(State(found.decode()))
+
+    async def tidy(self, at_once: int = 500) -> Tidied:
+        """Erases and removes what has been kept long enough, at most so many of each kind."""
+        args = self._args(_report(""), _attempts(""), ms(TEXT_KEPT_FOR), ms(KEPT_FOR), at_once)
+        return Tidied(*await self._tidy(keys=[_TEXTS, *map(_ended, ENDED)], args=args))
+
+    async def record(self, report_id: str) -> Record | None:
+        """What is kept of a report; None when there is none of that id."""
+        pipeline = self._ledger.redis.pipeline(transaction=False)
+        pipeline.hgetall(_report(report_id))
+        pipeline.lrange(_attempts(report_id), 0, -1)
+        fields, attempts = await pipeline.execute()
+        return _record(report_id, fields, attempts) if fields else None
+
+    async def records(self, states: Iterable[State], limit: int = 100) -> list[Record]:
+        """The reports in these states, the oldest first: by when they ended, or are due."""
+        wanted = frozenset(states)
+        places = [_ended(state) for state in ENDED if state in wanted] + [_DUE] * bool(wanted - set(ENDED))
+        found: list[Record] = []
+        for place in places:
+            ids: list[bytes] = list(await self._ledger.redis.zrange(place, 0, limit - 1))  # type: ignore[arg-type]
+            records = [await self.record(report_id.decode()) for report_id in ids]
+            found += [record for record in records if record is not None and record.state in wanted]
+        return found[:limit]
+
+    async def standing(self, at_most: int = 10_000) -> Standing:
+        """How the reports stand. Of those not ended, the `at_most` that are due first are looked at one by one."""
+        keys = [_DUE, *map(_ended, ENDED)]
+        sending, oldest, unended, delivered, rejected, gave_up = await self._standing(
+            keys=keys, args=self._args(_report(""), at_most)
+        )
+        counts = {
+            State.ACCEPTED: unended - sending,
+            State.SENDING: sending,
+            State.DELIVERED: delivered,
+            State.REJECTED: rejected,
+            State.GAVE_UP: gave_up,
+        }
+        return Standing(counts, timedelta(milliseconds=oldest) if unended else None)
+
+    async def contents(self, report_id: str) -> tuple[Content | None, str | None]:
+        """The text and the vendor's last answer, opened; None for what is not kept. Raises Unreadable."""
+        kept: list[Any] = await self._ledger.redis.hmget(_report(report_id), ["content", "answer"])
+        content, answer = kept
+        opened = self._sealer.open(answer, f"{_report(report_id)}#answer").decode() if answer else None
+        return self._opened(report_id, content) if content else None, opened
+
+    async def halted_until(self) -> datetime | None:
+        """Until when nothing is sent, as the vendor refused us; None when it is not so."""
+        until = await self._ledger.redis.get(_HALT)
+        seconds, microseconds = await self._ledger.redis.time()
+        now = self._clock() if self._clock else seconds * 1000 + microseconds // 1000
+        return _datetime(until) if until is not None and int(until) > now else None
+
+    async def discards(self) -> list[dict[str, str]]:
+        """Every discard there ever was, the oldest first: `id`, `state`, `reason`, `by`, and times in ms since 1970."""
+        return [json.loads(line) for line in await self._ledger.redis.lrange(_DISCARDS, 0, -1)]
+
+    def _args(self, *args: EncodableT) -> list[EncodableT]:
+        return ["" if self._clock is None else self._clock(), *args]
+
+    def _ending(self, sending: Sending, place: str) -> list[str]:
+        return [_report(sending.id), _attempts(sending.id), _DUE, place]
+
+    def _sealed(self, sending: Sending, answer: bytes | None) -> bytes:
+        """The vendor's answer may repeat the text, so it is kept as the text is."""
+        if not answer:
+            return b""
+        cut = answer.decode("utf-8", "replace")[:ANSWER_CHARACTERS]
+        return self._sealer.seal(cut.encode(), f"{_report(sending.id)}#answer")
+
+    def _opened(self, report_id: str, sealed: bytes) -> Content:
+        return Content(*json.loads(self._sealer.open(sealed, f"{_report(report_id)}#content")))
+
+    def _key(self, citizen_id: str, idempotency_key: str) -> str:
+        """Each citizen has idempotency keys of their own, whatever they hold."""
+        digest = hashlib.sha256(f"{citizen_id} {idempotency_key}".encode("utf-8", "surrogatepass"))
+        return f"{_PREFIX}key:{digest.hexdigest()}"
+
+    def _fingerprint(self, text: str) -> str:
+        """Tells texts apart, and tells nothing of them to who has not the pepper."""
+        return hmac.digest(self._pepper, text.encode(), hashlib.sha256).hex()
+
+
+def _new_id() -> str:
+    """A random UUID in which nothing looks like a CPR number, so that no redaction of a log hides it."""
+    while _CPR_LIKE.search(report_id := str(uuid.uuid4())):
+        pass
+    return report_id
+
+
+def _report(report_id: str) -> str:
+    return f"{_PREFIX}report:{report_id}"
+
+
+def _attempts(report_id: str) -> str:
+    return f"{_PREFIX}attempts:{report_id}"
+
+
+def _ended(state: State) -> str:
+    return f"{_PREFIX}{state}"
+
+
+def _state(answer: bytes) -> State | None:
+    return State(answer.decode()) if answer else None
+
+
+def _record(report_id: str, fields: dict[bytes, bytes], attempts: list[bytes]) -> Record:
+    state = State(fields[b"state"].decode())
+    reason, case, ended_at = fields.get(b"reason"), fields.get(b"case"), fields.get(b"ended_at")
+    return Record(
+        report_id,
+        citizen_id=fields[b"citizen"].decode(),
+        state=state,
+        accepted_at=_datetime(fields[b"accepted_at"]),
+        due_at=None if state in ENDED else _datetime(fields[b"due_at"]),
+        give_up_at=_datetime(fields[b"give_up_at"]),
+        ended_at=_datetime(ended_at) if ended_at else None,
+        reason=reason.decode() if reason else None,
+        case=case.decode() if case else None,
+        attempts=tuple(map(_attempt, attempts)),
+    )
+
+
+def _attempt(line: bytes) -> Attempt:
+    at, _, outcome = line.decode().partition(" ")
+    return Attempt(_datetime(at), outcome or None)
+
+
+def _datetime(milliseconds: bytes | str | int) -> datetime:
+    return datetime.fromtimestamp(int(float(milliseconds)) / 1000, UTC)
