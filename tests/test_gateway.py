@@ -1,0 +1,665 @@
+"""How the registers behind DFDG are asked and read, by their own clients and over a socket where that can matter."""
+
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from itertools import permutations
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
+
+from config.settings import UpstreamSettings
+from tests.support import ProcessAdmission
+from workers import gateway
+from workers.domain.cpr import Cpr
+from workers.domain.overview import SuAttempts, UnknownValue
+from workers.gateway import IsoDate, Many, Name, WireModel, read, same_person
+from workers.resilience.admission.terms import Override, State
+from workers.resilience.client import Answer, HttpClient
+from workers.resilience.errors import (
+    BadRequest,
+    CallFailed,
+    CircuitOpen,
+    InvalidResponse,
+    NotAuthorised,
+    NotFound,
+    RateLimited,
+    UpstreamUnavailable,
+    WrongPerson,
+)
+from workers.resilience.upstream import Upstream
+from workers.su.client import SuClient
+from workers.udb.client import UdbClient
+from workers.vocabulary import known_only, normalised
+from workers.ydelse.client import YdelseClient
+
+OWN = "6102991234"
+OWN_WITH_HYPHEN = "610299-1234"
+OTHER = "6203991234"
+CPR = Cpr.parse(OWN)
+
+
+class Thing(WireModel):
+    """As small an answer as there can be."""
+
+    ting: Name
+
+
+def a_json_answer(body: object, status: int = 200) -> Answer:
+    return Answer(status, "application/json", "utf-8", json.dumps(body).encode())
+
+
+def errors(*codes: object) -> dict[str, object]:
+    return {"fejl": [{"kode": code, "tekst": "Unknown cpr"} for code in codes]}
+
+
+# --- The clients, over a socket ---------------------------------------------------------------------------------------
+
+
+@dataclass
+class Register:
+    """A register as a real server, and the upstream that leads to it.
+
+    Its answers are statuses with JSON bodies; the last one is given for ever.
+    """
+
+    answers: list[tuple[int, object]] = field(default_factory=list)
+    calls: list[web.Request] = field(default_factory=list)
+    upstream: Upstream = field(init=False)
+    breaker: ProcessAdmission = field(init=False)
+
+    def will_answer(self, *answers: tuple[int, object]) -> None:
+        self.answers = list(answers)
+
+    async def handle(self, request: web.Request) -> web.Response:
+        self.calls.append(request)
+        status, body = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        return web.json_response(body, status=status)
+
+
+async def _at_once(_: float) -> None:
+    """Waits for a retry without waiting."""
+
+
+@pytest.fixture
+async def register() -> AsyncIterator[Register]:
+    served = Register()
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", served.handle)
+    settings = UpstreamSettings()
+    async with TestServer(app) as server, HttpClient(str(server.make_url("")).rstrip("/"), settings) as http:
+        served.breaker = ProcessAdmission("tested")
+        served.upstream = Upstream("tested", settings, http, served.breaker, sleep=_at_once)
+        yield served
+
+
+def ungedata(number: str = OWN) -> dict[str, object]:
+    return {
+        "civilRegistrationIdentifier": number,
+        "uddannelsesforloeb": [
+            {
+                "type": "UDDANNELSE",
+                "navn": "Htx",
+                "kompetence": "KOMPETENCEGIVENDE",
+                "status": "GENNEMFOERT",
+                "institution": {"nummer": "280051", "navn": "NEXT Uddannelse"},
+                "startdato": "2015-08-10",
+                "slutdato": "2018-06-27",
+            }
+        ],
+    }
+
+
+def su_data(number: str = OWN) -> dict[str, object]:
+    return {
+        "civilRegistrationIdentifier": number,
+        "forloeb": [
+            {
+                "uddannelsestype": "UNGDOMSUDDANNELSE",
+                "uddannelse": "Hf",
+                "startdato": "2019-08-01",
+                "annulleret": False,
+            }
+        ],
+    }
+
+
+def ydelser(number: str = OWN) -> dict[str, object]:
+    return {
+        "ydelser": {
+            "ydelse": [
+                {
+                    "civilRegistrationIdentifier": number,
+                    "kyYdelsesIdentifier": "b1a7",
+                    "startdato": "2021-03-01",
+                    "slutdato": "2021-09-30",
+                    "ydelsestype": "UDDANNELSESHJAELP",
+                    "samtidigJob": True,
+                }
+            ]
+        }
+    }
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """One of the registers: its client, its path, an answer of its own, and what the client makes of that."""
+
+    client: Callable[[Upstream], Any]
+    path: str
+    body: Callable[..., dict[str, object]]
+    found: Callable[[Any], object]
+
+
+UDB = Spoken(UdbClient, "/v1/ungedata", ungedata, lambda answer: answer.uddannelsesforloeb[0].navn == "Htx")
+SU = Spoken(SuClient, "/v1/su-forloeb", su_data, lambda answer: answer.forloeb[0].uddannelse == "Hf")
+YDELSE = Spoken(
+    YdelseClient,
+    "/VisiteringOgStatus/v1/ydelser",
+    ydelser,
+    lambda answer: answer.ydelser.ydelse[0].slutdato == date(2021, 9, 30),
+)
+
+each_register = pytest.mark.parametrize("spoken", [UDB, SU, YDELSE], ids=["udb", "su", "ydelse"])
+
+
+@each_register
+async def test_a_client_gives_what_its_register_answers(register: Register, spoken: Spoken) -> None:
+    register.will_answer((200, spoken.body()))
+    assert spoken.found(await spoken.client(register.upstream).fetch(CPR))
+
+
+@each_register
+async def test_the_number_is_sent_in_a_header_and_never_in_the_url(register: Register, spoken: Spoken) -> None:
+    register.will_answer((200, spoken.body()))
+    await spoken.client(register.upstream).fetch(Cpr.parse(OWN_WITH_HYPHEN))
+    (call,) = register.calls
+    assert (call.method, call.raw_path) == ("GET", spoken.path)
+    assert call.headers["x-civilRegistrationIdentifier"] == OWN
+    assert call.headers["Accept"] == "application/json"
+    assert 0 < len(call.headers["x-requestId"]) <= 46
+
+
+@each_register
+@pytest.mark.parametrize("status", [400, 404, 500])
+async def test_an_unknown_person_is_no_data_and_no_error(register: Register, spoken: Spoken, status: int) -> None:
+    register.will_answer((status, errors("1010")))
+    assert await spoken.client(register.upstream).fetch(CPR) is None
+    assert len(register.calls) == 1
+
+
+async def test_unknown_persons_never_open_the_breaker(register: Register) -> None:
+    register.will_answer((500, errors("1010")))
+    for _ in range(20):
+        assert await UdbClient(register.upstream).fetch(CPR) is None
+    assert register.breaker.state is State.CLOSED
+
+
+@each_register
+async def test_another_persons_answer_cuts_the_register_off_at_once(register: Register, spoken: Spoken) -> None:
+    register.will_answer((200, spoken.body(OTHER)))
+    client = spoken.client(register.upstream)
+    with pytest.raises(WrongPerson):
+        await client.fetch(CPR)
+    with pytest.raises(CircuitOpen):
+        await client.fetch(CPR)
+    assert register.breaker.state is Override.FORCED_OPEN
+    assert len(register.calls) == 1
+
+
+@each_register
+@pytest.mark.parametrize(
+    ("answer", "error", "calls"),
+    [
+        ((500, errors("1011")), UpstreamUnavailable, 3),
+        ((400, errors("1001")), BadRequest, 1),
+        ((400, errors("1012")), NotAuthorised, 1),
+        ((500, errors("4711")), UpstreamUnavailable, 3),
+        ((200, errors("1010")), InvalidResponse, 2),
+        ((200, {}), InvalidResponse, 2),
+    ],
+    ids=str,
+)
+async def test_a_refusal_is_repeated_as_often_as_its_meaning_allows(
+    register: Register, spoken: Spoken, answer: tuple[int, object], error: type[CallFailed], calls: int
+) -> None:
+    register.will_answer(answer)
+    with pytest.raises(error) as raised:
+        await spoken.client(register.upstream).fetch(CPR)
+    assert type(raised.value) is error
+    assert len(register.calls) == calls
+
+
+async def test_an_answer_after_an_internal_error_is_taken_and_asked_for_anew(register: Register) -> None:
+    register.will_answer((500, errors("1011")), (200, ungedata()))
+    assert await UdbClient(register.upstream).fetch(CPR) is not None
+    assert len({call.headers["x-requestId"] for call in register.calls}) == 2
+
+
+# --- What an answer means ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        ("1011", UpstreamUnavailable),
+        ("1001", BadRequest),
+        ("1014", BadRequest),
+        ("1012", NotAuthorised),
+        ("1013", NotAuthorised),
+        ("1100", NotAuthorised),
+        ("1101", NotAuthorised),
+    ],
+)
+@pytest.mark.parametrize("status", [400, 401, 404, 429, 500, 503])
+def test_a_code_decides_over_the_status(code: str, error: type[CallFailed], status: int) -> None:
+    with pytest.raises(CallFailed) as raised:
+        read(a_json_answer(errors(code), status), CPR, Thing)
+    assert type(raised.value) is error
+    assert code in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("codes", "error"),
+    [
+        (("1010", "1011"), UpstreamUnavailable),
+        (("1010", "1001"), BadRequest),
+        (("1010", "1100"), NotAuthorised),
+        (("1011", "1014"), BadRequest),
+        (("1011", "1001", "1013"), NotAuthorised),
+        (("4711", "1011"), UpstreamUnavailable),
+        (("1010", "4711"), BadRequest),
+    ],
+)
+def test_of_several_codes_the_gravest_decides_in_whatever_order(
+    codes: tuple[str, ...], error: type[CallFailed]
+) -> None:
+    for in_order in permutations(codes):
+        with pytest.raises(CallFailed) as raised:
+            read(a_json_answer(errors(*in_order), 400), CPR, Thing)
+        assert type(raised.value) is error
+
+
+def test_the_unknown_person_said_twice_is_still_no_data() -> None:
+    assert read(a_json_answer(errors("1010", "1010"), 404), CPR, Thing) is None
+
+
+STATUSES = [
+    (204, InvalidResponse),
+    (301, InvalidResponse),
+    (400, BadRequest),
+    (401, NotAuthorised),
+    (403, NotAuthorised),
+    (404, NotFound),
+    (422, BadRequest),
+    (429, RateLimited),
+    (500, UpstreamUnavailable),
+    (502, UpstreamUnavailable),
+    (503, UpstreamUnavailable),
+    (504, UpstreamUnavailable),
+]
+
+
+@pytest.mark.parametrize(("status", "error"), STATUSES)
+@pytest.mark.parametrize(
+    "body",
+    [
+        None,
+        [],
+        {},
+        {"fejl": []},
+        {"fejl": None},
+        {"fejl": "1010"},
+        {"fejl": {"kode": "1010"}},
+        {"fejl": ["1010"]},
+        {"fejl": [{"kode": 1010}]},
+        {"fejl": [{"kode": "1010"}, {"tekst": "Unknown cpr"}]},
+        errors("4711"),
+        errors(" 1010"),
+        errors(""),
+    ],
+    ids=json.dumps,
+)
+def test_without_a_code_that_we_know_the_status_decides(status: int, error: type[CallFailed], body: object) -> None:
+    with pytest.raises(CallFailed) as raised:
+        read(a_json_answer(body, status), CPR, Thing)
+    assert type(raised.value) is error
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(404, "text/html", "utf-8", b"<h1>1010</h1>"),
+        Answer(404, "text/plain", "utf-8", json.dumps(errors("1010")).encode()),
+        Answer(404, "application/json", "iso-8859-1", json.dumps(errors("1010")).encode()),
+        Answer(404, "application/json", "utf-8", b""),
+        Answer(404, "application/json", "utf-8", b"\xff"),
+        Answer(404, "application/json", "utf-8", json.dumps(errors("1010")).encode()[:-1]),
+        Answer(404, "application/json", "utf-8", b'{"fejl": [{"kode": "1011", "kode": "1010"}]}'),
+    ],
+)
+def test_a_body_that_is_not_of_the_form_never_makes_a_person_unknown(answer: Answer) -> None:
+    with pytest.raises(NotFound):
+        read(answer, CPR, Thing)
+
+
+@pytest.mark.parametrize(("status", "error"), [each for each in STATUSES if each[0] not in {400, 404, 500}])
+def test_an_unknown_person_is_believed_only_at_the_statuses_of_the_contract(
+    status: int, error: type[CallFailed]
+) -> None:
+    with pytest.raises(error):
+        read(a_json_answer(errors("1010"), status), CPR, Thing)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        errors("1010"),
+        errors("1011"),
+        {**errors("1010"), "ting": "Bord"},
+        {**errors("1011"), "ting": "Bord"},
+        {"ting": None},
+        {"ting": 1},
+        {},
+        [],
+        None,
+        "Bord",
+    ],
+    ids=json.dumps,
+)
+def test_an_answer_with_status_200_is_data_of_the_contract_or_invalid(body: object) -> None:
+    with pytest.raises(InvalidResponse):
+        read(a_json_answer(body), CPR, Thing)
+
+
+def test_an_empty_list_of_errors_beside_the_data_says_that_there_are_none() -> None:
+    assert read(a_json_answer({"ting": "Bord", "fejl": []}), CPR, Thing) == Thing(ting="Bord")
+
+
+@pytest.mark.parametrize("code", ["1011", "4711"])
+def test_the_time_that_the_upstream_asks_for_is_passed_on(code: str) -> None:
+    wait = timedelta(seconds=7)
+    answer = Answer(503, "application/json", "utf-8", json.dumps(errors(code)).encode(), retry_after=wait)
+    with pytest.raises(UpstreamUnavailable) as raised:
+        read(answer, CPR, Thing)
+    assert raised.value.retry_after == wait
+
+
+# --- About whom (R7) --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [200, 400, 401, 404, 500, 503])
+@pytest.mark.parametrize("body", [errors("1010"), errors("1012"), errors("4711"), {"ting": "Bord"}], ids=json.dumps)
+def test_another_persons_number_outweighs_whatever_else_an_answer_says(status: int, body: dict[str, object]) -> None:
+    with pytest.raises(WrongPerson):
+        read(a_json_answer({**body, "andet": [{"civilRegistrationIdentifier": OTHER}]}, status), CPR, Thing)
+
+
+@pytest.mark.parametrize("number", [OWN, OWN_WITH_HYPHEN])
+@pytest.mark.parametrize("name", ["civilRegistrationIdentifier", "CivilRegistrationIdentifier"])
+def test_the_asked_person_is_the_same_in_either_spelling(number: str, name: str) -> None:
+    same_person(CPR, json.dumps({name: number, "a": [{"b": {name: number}}]}).encode())
+
+
+def test_an_answer_without_any_number_is_about_nobody_else() -> None:
+    same_person(CPR, b'{"ting": "civilRegistrationIdentifier", "liste": ["6203991234"]}')
+
+
+@pytest.mark.parametrize("number", [OTHER, "620399-1234"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"civilRegistrationIdentifier": "%s"}',
+        '{"CIVILREGISTRATIONIDENTIFIER": "%s"}',
+        '{"civilregistrationidentifier": "%s"}',
+        '[[[{"a": {"b": [{"civilRegistrationIdentifier": "%s"}]}}]]]',
+        '{"civilRegistration\\u0049dentifier": "%s"}',
+        '{"civilRegistrationIdentifier": "%s", "civilRegistrationIdentifier": "6102991234"}',
+        '{"civilRegistrationIdentifier": "6102991234", "civilRegistrationIdentifier": "%s"}',
+        '{"a": {"civilRegistrationIdentifier": "%s"}, "a": {"civilRegistrationIdentifier": "6102991234"}}',
+        '{"civilRegistrationIdentifier": "%s", "a": {"civilRegistrationIdentifier": null}}',
+    ],
+)
+def test_another_persons_number_is_found_wherever_it_hides(body: str, number: str) -> None:
+    with pytest.raises(WrongPerson):
+        same_person(CPR, (body % number).encode())
+
+
+@pytest.mark.parametrize(
+    "value", [None, 6102991234, True, "", "0000000000", "9999999999", " 6102991234", "610299 1234", [OWN], {"nr": OWN}]
+)
+def test_what_is_no_cpr_number_is_an_invalid_answer(value: object) -> None:
+    with pytest.raises(InvalidResponse):
+        same_person(CPR, json.dumps({"civilRegistrationIdentifier": value}).encode())
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"civilRegistrationIdentifier": "6102991234", "civilRegistrationIdentifier": "6102991234"}',
+        b'{"uddannelsesforloeb": [{}], "uddannelsesforloeb": []}',
+        b'[{"a": {"slutdato": "2020-01-01", "slutdato": null}}]',
+    ],
+)
+def test_an_object_that_names_a_field_twice_is_an_invalid_answer(body: bytes) -> None:
+    with pytest.raises(InvalidResponse):
+        same_person(CPR, body)
+
+
+@pytest.mark.parametrize("depth", [1_000, 1_000_000])
+def test_no_depth_of_nesting_is_a_crash(depth: int) -> None:
+    deep = b'{"a":' * depth + b'{"civilRegistrationIdentifier":"6203991234"}' + b"}" * depth
+    with pytest.raises((InvalidResponse, WrongPerson)):
+        same_person(CPR, deep)
+    with pytest.raises(InvalidResponse):
+        read(Answer(200, "application/json", "utf-8", deep), CPR, Thing)
+
+
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=4,
+)
+
+
+def around(inner: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
+    """`inner` somewhere within other values."""
+    within_list = st.tuples(st.lists(ANY_JSON), inner, st.lists(ANY_JSON)).map(lambda t: [*t[0], t[1], *t[2]])
+    within_object = st.tuples(st.dictionaries(st.text(), ANY_JSON), st.text(), inner).map(lambda t: t[0] | {t[1]: t[2]})
+    return within_list | within_object
+
+
+def an_answer_about(number: str) -> st.SearchStrategy[object]:
+    return st.recursive(st.just({"civilRegistrationIdentifier": number}), around, max_leaves=8)
+
+
+@given(an_answer_about(OTHER))
+def test_another_persons_number_is_found_at_any_place(values: object) -> None:
+    with pytest.raises(WrongPerson):
+        same_person(CPR, json.dumps(values).encode())
+
+
+@given(an_answer_about(OWN))
+def test_the_asked_persons_number_is_right_at_any_place(values: object) -> None:
+    same_person(CPR, json.dumps(values).encode())
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        a_json_answer({"civilRegistrationIdentifier": OTHER, "ting": "Bord"}),
+        a_json_answer({"civilRegistrationIdentifier": OWN + "7", "ting": "Bord"}),
+        a_json_answer({"civilRegistrationIdentifier": OWN, OWN: OTHER}),
+        a_json_answer({"civilRegistrationIdentifier": OWN, "ting": [OWN]}),
+        a_json_answer({"fejl": [{"kode": OWN, "tekst": f"Unknown cpr {OWN}"}]}, 400),
+        a_json_answer({"fejl": [{"kode": "1012", "tekst": f"Unknown cpr {OWN}"}]}, 400),
+        Answer(200, "application/json", "utf-8", f'{{"civilRegistrationIdentifier": "{OWN}"'.encode()),
+        Answer(200, "application/json", "utf-8", f'{{"a": "{OWN}", "a": "{OWN}"}}'.encode()),
+    ],
+)
+def test_no_error_holds_anything_of_the_citizen(answer: Answer) -> None:
+    with pytest.raises(CallFailed) as raised:
+        read(answer, CPR, Thing)
+    error: BaseException | None = raised.value
+    while error is not None:
+        told = f"{error!r} {error} {vars(error)}"
+        assert OWN not in told
+        assert OTHER not in told
+        error = error.__cause__ or error.__context__
+
+
+# --- The words of the contracts ---------------------------------------------------------------------------------------
+
+ISO_DATE = TypeAdapter(IsoDate)
+NAME = TypeAdapter(Name)
+
+
+@pytest.mark.parametrize(
+    ("text", "day"),
+    [
+        ("2023-03-13", date(2023, 3, 13)),
+        ("2024-02-29", date(2024, 2, 29)),
+        ("0001-01-01", date.min),
+        ("9999-12-31", date.max),
+    ],
+)
+def test_a_date_is_year_month_day(text: str, day: date) -> None:
+    assert ISO_DATE.validate_python(text) == day
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        1678662000,
+        1678662000.0,
+        True,
+        "",
+        "1678662000",
+        "20230313",
+        "2023-W11-1",
+        "2023-072",
+        "2023-3-13",
+        "13-03-2023",
+        "2023-02-29",
+        "0000-01-01",
+        "10000-01-01",
+        "-001-01-01",
+        "2023-03-13T00:00:00",
+        "2023-03-13Z",
+        " 2023-03-13",
+        "２０２３-０３-１３",
+        ["2023-03-13"],
+    ],
+)
+def test_nothing_else_is_a_date(value: object) -> None:
+    with pytest.raises(ValidationError):
+        ISO_DATE.validate_python(value)
+
+
+@given(st.dates())
+def test_every_day_of_the_calendar_is_a_date(day: date) -> None:
+    assert ISO_DATE.validate_python(day.isoformat()) == day
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [("Htx", "Htx"), ("  Htx\n", "Htx"), ("æøå <script>", "æøå <script>"), ("x" * 300 + " ", "x" * 300)],
+)
+def test_a_name_is_stripped(text: str, name: str) -> None:
+    assert NAME.validate_python(text) == name
+
+
+@pytest.mark.parametrize("value", [None, 7, "", " \t\n\u00a0", "x" * 301, ["Htx"]])
+def test_a_name_says_something_and_is_at_most_300_characters(value: object) -> None:
+    with pytest.raises(ValidationError):
+        NAME.validate_python(value)
+
+
+def test_a_model_shows_nothing_of_what_it_holds() -> None:
+    assert repr(Thing(ting="Bord")) == "Thing()"
+    assert str(Thing(ting="Bord")) == ""
+
+
+def test_fields_beyond_the_contract_are_ignored() -> None:
+    assert read(a_json_answer({"ting": "Bord", "farve": "blå"}), CPR, Thing) == Thing(ting="Bord")
+
+
+@pytest.mark.parametrize("value", ["abc", {"a": 1}, None, 3])
+def test_many_is_a_list_alone(value: object) -> None:
+    with pytest.raises(ValidationError):
+        TypeAdapter(Many[Thing]).validate_python(value)
+
+
+# --- What the contract does not know ----------------------------------------------------------------------------------
+
+
+class Coloured(WireModel):
+    farve: str
+    form: str | None = None
+
+
+VOCABULARY = {"farve": {"RØD", "BLÅ"}, "form": {"RUND"}}
+
+
+def test_items_with_unknown_values_are_left_out_and_each_value_is_named() -> None:
+    red, round_blue = Coloured(farve="RØD"), Coloured(farve="BLÅ", form="RUND")
+    strange = Coloured(farve="LILLA", form="SKÆV")
+    assert known_only([red, strange, round_blue], VOCABULARY) == (
+        [red, round_blue],
+        (UnknownValue("farve", "LILLA"), UnknownValue("form", "SKÆV")),
+    )
+
+
+def test_the_same_item_again_is_the_same_item() -> None:
+    known, unknown = known_only([Coloured(farve="RØD"), Coloured(farve="GUL")] * 2, VOCABULARY)
+    assert len(known) == len(unknown) == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "named"),
+    [
+        ("", ""),
+        ("LILLA", "LILLA"),
+        ("x" * 40, "x" * 40),
+        ("x" * 41, "x" * 40),
+        ("123456789", "123456789"),
+        (OWN, "?"),
+        (OWN_WITH_HYPHEN, "?"),
+        (f"LILLA {OWN}", "?"),
+        ("x" * 35 + OWN, "?"),
+        ("61 02 99 12 34", "?"),
+    ],
+)
+def test_a_named_value_is_short_and_holds_no_cpr_number(value: str, named: str) -> None:
+    assert known_only([Coloured(farve=value)], VOCABULARY)[1] == (UnknownValue("farve", named),)
+
+
+UNKNOWN = (UnknownValue("farve", "LILLA"),)
+
+
+def test_an_answer_of_which_only_unknown_values_are_left_is_not_no_data() -> None:
+    with pytest.raises(InvalidResponse, match="farve 'LILLA'"):
+        normalised({"a": [], "b": []}, UNKNOWN)
+
+
+def test_unknown_values_do_not_fail_the_rest() -> None:
+    sections = {"a": [], "b": [SuAttempts(count=1)]}
+    assert normalised(sections, UNKNOWN).sections == sections
+    assert normalised(sections, UNKNOWN).unknown == UNKNOWN
+
+
+def test_nothing_at_all_is_no_data() -> None:
+    assert normalised({"a": [], "b": []}, ()).sections == {"a": [], "b": []}
+
+
+def test_every_code_of_the_gateway_has_one_meaning() -> None:
+    assert gateway.UNKNOWN_PERSON not in gateway.ERRORS
+    assert Counter(gateway.ERRORS.values()) == {NotAuthorised: 4, BadRequest: 2, UpstreamUnavailable: 1}

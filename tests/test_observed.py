@@ -1,0 +1,120 @@
+"""What all processes share, as operators and Prometheus see it: complete, soon, and whole without a server."""
+
+import asyncio
+import signal
+import time
+from datetime import timedelta
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from config.celery import QUEUES, REGISTERS
+from config.settings import UPSTREAMS
+from workers import heartbeat, observed
+from workers.booking_vendor import reports
+from workers.domain.cpr import Cpr
+from workers.resilience.admission import Ordered, Override
+
+ME = Cpr.parse("6102991234")
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def scrape(app, make_settings):
+    """What Prometheus would be given now, as (name, values of the labels by their names' order) → value."""
+    registry = CollectorRegistry()
+    end = observed.expose(make_settings(), registry)
+
+    def read():
+        families = text_string_to_metric_families(generate_latest(registry).decode())
+        return {
+            (sample.name.removeprefix("registerbro_"), *sample.labels.values()): sample.value
+            for family in families
+            for sample in family.samples
+        }
+
+    yield read
+    end()
+
+
+async def test_every_upstream_and_every_queue_is_there_before_anything_happened(services, scrape):
+    seen = await asyncio.to_thread(scrape)
+    assert {seen["breaker_state", "closed", name] for name in UPSTREAMS} == {1.0}
+    assert {seen["queue_messages", queue] for queue in QUEUES} == {0.0}
+    assert {seen["queue_oldest_seconds", queue] for queue in QUEUES} == {0.0}
+    assert {seen["queue_consumed", queue] for queue in QUEUES} == {0.0}
+    assert {seen["schedule_lag_seconds", name] for name in REGISTERS} == {0.0}
+    assert seen["fault_reports_oldest_undelivered_seconds",] == 0.0
+    assert seen["dead_letters",] == 0.0
+    assert {seen["redis_up", server] for server in ("broker", "coordination", "ledger", "cache")} == {1.0}
+
+
+async def test_what_changes_is_seen(services, scrape, app):
+    await services.admission("udb").order(Ordered(Override.FORCED_OPEN, "somebody", 0, "planned work"))
+    await heartbeat.mark(services.coordination, "su")
+    await services.timetable.note("a" * 52, HOUR, None, {"ydelse": -HOUR})
+    app.send_task("eindkomst.refresh", args=["a" * 52], queue="eindkomst")
+    await reports.submit(services, ME, "Zebrafinken sang", idempotency_key="k")
+    seen = await asyncio.to_thread(scrape)
+    assert (seen["breaker_state", "forced_open", "udb"], seen["breaker_state", "closed", "udb"]) == (1.0, 0.0)
+    assert (seen["queue_consumed", "su"], seen["queue_consumed", "udb"]) == (1.0, 0.0)
+    assert seen["schedule_lag_seconds", "ydelse"] >= 3600
+    assert (seen["schedule_due", "ydelse"], seen["schedule_active", "ydelse"]) == (1.0, 1.0)
+    assert seen["queue_messages", "eindkomst"] == 1.0
+    assert (seen["fault_reports", "accepted"], seen["fault_reports", "delivered"]) == (1.0, 0.0)
+    assert seen["fault_reports_oldest_undelivered_seconds",] > 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL])
+@pytest.mark.parametrize(
+    ("server", "gone", "left"),
+    [
+        ("cache", ["cache"], "breaker_state"),
+        ("ledger", ["ledger"], "queue_messages"),
+        ("broker", ["broker", "coordination"], "fault_reports"),
+    ],
+)
+async def test_a_server_that_is_away_is_told_of_and_leaves_the_rest_alone(
+    services, scrape, empty_redis, server, gone, left, number
+):
+    await asyncio.to_thread(scrape)
+    empty_redis[server].process.signal(number)
+    try:
+        began = time.monotonic()
+        seen = await asyncio.to_thread(scrape)
+        took = time.monotonic() - began
+    finally:
+        empty_redis[server].process.signal(signal.SIGCONT)
+        if number is signal.SIGKILL:
+            empty_redis[server].process.popen.wait()
+            empty_redis[server].start()
+    up = {name: seen["redis_up", name] for name in ("broker", "coordination", "ledger", "cache")}
+    assert up == {name: float(name not in gone) for name in up}
+    assert [key for key in seen if key[0] == left]
+    assert took < 10  # what Prometheus allows by default; the collector's own limit is three
+
+
+async def test_the_same_is_given_to_operators(services, app):
+    await heartbeat.mark(services.coordination, "udb")
+    app.send_task("udb.refresh_many", args=[["a" * 52]], queue="udb.bulk")
+    seen = (await observed.upstreams(services))["udb"]
+    assert seen.queues["udb"].consumed
+    assert not seen.queues["udb.bulk"].consumed
+    assert seen.queues["udb.bulk"].messages == 1
+    assert seen.queues["udb.bulk"].oldest_seconds >= 0
+    assert (seen.schedule.active, seen.schedule.lag_seconds) == (0, 0)
+
+
+async def test_what_is_no_register_has_no_schedule_and_what_has_no_worker_no_queue(services):
+    seen = await observed.upstreams(services)
+    assert (seen["booking_vendor"].schedule, list(seen["booking_vendor"].queues)) == (None, ["booking_vendor"])
+    assert (seen["cvr"].schedule, seen["cvr"].queues) == (None, {})
+
+
+async def test_no_gauge_holds_anything_of_a_citizen(services, scrape):
+    citizen_id = await services.citizens.remember(ME)
+    await services.timetable.note(citizen_id, HOUR, None, {"udb": HOUR})
+    await reports.submit(services, ME, "Zebrafinken sang", idempotency_key="k")
+    told = repr(await asyncio.to_thread(scrape))
+    assert not [secret for secret in (ME.digits, citizen_id, "Zebra") if secret in told]

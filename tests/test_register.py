@@ -1,0 +1,149 @@
+"""Carrying out a refresh: however the fetch ends, the entry says so, and what could not be said is asked for again."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from workers.domain.cpr import Cpr
+from workers.domain.overview import Normalised, SuAttempts, UnknownValue
+from workers.register import Fetched, Register
+from workers.resilience.errors import UpstreamTimeout
+
+CPR = Cpr.parse("6102991234")
+MINUTE = timedelta(minutes=1)
+DATA = Fetched(Normalised({"su_attempts": [SuAttempts(count=2)]}))
+
+
+@pytest.fixture
+async def me(services):
+    citizen_id = await services.citizens.remember(CPR)
+    await services.leases.acquire(citizen_id, "su", MINUTE)
+    return citizen_id
+
+
+def fetching(result, calls=None):
+    """A register whose fetch gives `result`, or raises it."""
+
+    async def fetch(services, cpr):
+        assert cpr == CPR
+        (calls if calls is not None else []).append(cpr)
+        if isinstance(result, BaseException):
+            raise result
+        return result
+
+    return Register("su", fetch)
+
+
+async def entry(services, me):
+    return (await services.entries.read(me, ["su"]))["su"]
+
+
+async def still_wanted(services, me):
+    return await services.coordination.zscore("wanted:{su}", me) is not None
+
+
+async def test_what_was_fetched_is_stored_and_the_wish_is_settled(services, me):
+    await fetching(DATA).refresh(services, me)
+    assert (await entry(services, me)).sections == {"su_attempts": [{"count": 2}]}
+    assert not await still_wanted(services, me)
+
+
+async def test_a_failed_fetch_is_a_failure_of_the_entry(services, me):
+    await fetching(UpstreamTimeout()).refresh(services, me)
+    assert (await entry(services, me)).failure == "timeout"
+    assert not await still_wanted(services, me)
+
+
+@pytest.mark.parametrize(
+    "defect",
+    [ZeroDivisionError(), Fetched(Normalised({})), Fetched(Normalised({"other": []}))],
+    ids=["a crash", "a section is missing", "another register's section"],
+)
+async def test_our_own_defect_is_a_failure_and_never_no_data(services, me, defect):
+    await fetching(defect).refresh(services, me)
+    found = await entry(services, me)
+    assert (found.sections, found.failure) == (None, "internal")
+
+
+async def test_a_citizen_who_is_no_longer_known_is_not_asked_about(services, me):
+    await services.cache.flushall()
+    calls = []
+    await fetching(DATA, calls).refresh(services, me)
+    assert ((await entry(services, me)).failure, calls) == ("citizen_unknown", [])
+
+
+async def test_what_became_fresh_in_the_meantime_is_not_fetched_again(services, me):
+    calls = []
+    await fetching(DATA, calls).refresh(services, me)
+    await services.leases.acquire(me, "su", MINUTE)
+    await fetching(DATA, calls).refresh(services, me)
+    assert len(calls) == 1
+    assert not await still_wanted(services, me)
+
+
+async def test_of_two_deliveries_at_once_one_fetches(services, me):
+    calls = []
+    register = fetching(DATA, calls)
+    await asyncio.gather(*(register.refresh(services, me) for _ in range(10)))
+    assert len(calls) == 1
+
+
+async def test_what_is_cancelled_is_handed_back_and_sent_again_at_the_next_sweep(services, me):
+    began = asyncio.Event()
+
+    async def fetch(services, cpr):
+        began.set()
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(Register("su", fetch).refresh(services, me))
+    await began.wait()
+    task.cancel()
+    await asyncio.wait([task])
+    assert (await services.leases.overdue("su", MINUTE)).again == (me,)
+
+
+async def test_what_cannot_be_stored_stays_wanted(services, me, empty_redis):
+    empty_redis["cache"].process.kill()
+    try:
+        await fetching(DATA).refresh(services, me)
+    finally:
+        empty_redis["cache"].start()
+    assert await still_wanted(services, me)
+
+
+async def test_without_the_coordination_nothing_is_fetched_and_nothing_is_raised(services, me, empty_redis):
+    calls = []
+    empty_redis["broker"].process.kill()
+    try:
+        await fetching(DATA, calls).refresh(services, me)
+        await fetching(DATA, calls).sweep(services)
+    finally:
+        empty_redis["broker"].start()
+    assert calls == []
+
+
+async def test_data_with_a_shorter_life_are_asked_for_again_sooner(services, me):
+    await fetching(Fetched(DATA.normalised, fresh_for=timedelta(minutes=15))).refresh(services, me)
+    fields = await services.cache.hgetall(f"entry:{{{me}}}:su")
+    assert int(fields[b"fresh_until"]) - int(fields[b"fetched_at"]) == 15 * 60 * 1000
+
+
+async def test_a_value_that_was_left_out_is_counted(services, me):
+    from workers.metrics import UNKNOWN_VALUES
+
+    counter = UNKNOWN_VALUES.labels("su", "uddannelsestype")
+    before = counter._value.get()
+    unknown = (UnknownValue("uddannelsestype", "FRITID"),)
+    await fetching(Fetched(Normalised(DATA.normalised.sections, unknown))).refresh(services, me)
+    assert counter._value.get() == before + 1
+
+
+@pytest.mark.parametrize("argument", ["6102991234", "", None, 7])
+def test_a_task_whose_argument_is_no_citizen_id_is_refused(app, argument, caplog):
+    app.tasks["su.refresh"](argument)
+
+
+def test_a_register_without_a_queue_cannot_be_made():
+    with pytest.raises(ValueError, match="has no queue"):
+        Register("nemid", None)

@@ -1,0 +1,96 @@
+"""The Celery app: `celery -A workers.app worker -Q udb,udb.bulk`, `… beat`, `… flower`."""
+
+import os
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import structlog
+from celery import Celery, signals
+
+from config import celery as celery_config
+from config import logging
+from config.settings import SettingsError, environment_problems, settings
+from workers import metrics, queues, runtime, schedule, trace, tracing, transport
+from workers.connections import REDIS_DOWN
+from workers.trace import Kind
+
+log = structlog.get_logger()
+
+if settings().broker_transport == "atomic":
+    transport.install()
+# Flower reads its options there, unless somebody names another file: it must not come up open to everybody.
+os.environ.setdefault("FLOWER_CONF", str(Path(__file__).with_name("flower.py")))
+app = Celery("registerbro")
+app.config_from_object(celery_config.configuration(settings()) | {"beat_schedule": schedule.entries()})
+app.set_default()  # "current" is per thread, and messages are sent from several
+
+
+@signals.setup_logging.connect
+def _set_up_logging(**_: object) -> None:
+    logging.configure(settings().log_level)
+
+
+@signals.worker_init.connect
+def _open_runtime(sender: Any, **_: object) -> None:  # noqa: ANN401 - Celery's worker, which has no types
+    """Opens what the process owns, once it is known to have what its queues need."""
+    for problem in environment_problems():
+        log.warning("setting_unknown", setting=problem)
+    consumed = sender.app.amqp.queues.consume_from.keys()
+    try:
+        for name, queues in celery_config.WORKERS.items():
+            if consumed & set(queues):
+                settings().require(name)
+        _at_end.callback(tracing.enable(settings(), "registerbro-worker"))
+    except SettingsError as error:
+        raise SystemExit(f"registerbro: {error}") from None
+    process = runtime.open(settings())
+    if consumed & set(celery_config.WORKERS[celery_config.BOOKING_VENDOR]):
+        try:
+            process.run(process.services.ledger.check())
+        except REDIS_DOWN as error:
+            # It may be better in a minute, and each new connection is looked at again.
+            log.critical("ledger_not_usable", detail=str(error))
+
+
+@signals.worker_init.connect
+@signals.beat_init.connect
+def _serve_metrics(**_: object) -> None:
+    try:
+        metrics.serve(settings().metrics_host, settings().metrics_port)
+    except SettingsError as error:
+        raise SystemExit(f"registerbro: {error}") from None
+
+
+@signals.before_task_publish.connect
+def _stamp(headers: dict[str, Any], **_: object) -> None:
+    queues.stamp(headers)
+    trace.inject(headers)
+
+
+_at_end = ExitStack()
+_running: dict[str, ExitStack] = {}
+"""The spans of the tasks that run, by task id: Celery tells of a task's beginning and of its end, in its thread."""
+
+
+@signals.task_prerun.connect
+def _open_span(task_id: str, task: Any, **_: object) -> None:  # noqa: ANN401 - a Celery task
+    came_with = trace.parse((task.request.headers or {}).get(trace.HEADER))
+    opened = _running[task_id] = ExitStack()
+    opened.enter_context(trace.span(f"run {task.name}", Kind.CONSUMER, came_with))
+
+
+@signals.task_postrun.connect
+def _close_span(task_id: str, **_: object) -> None:
+    _running.pop(task_id).close()
+
+
+@signals.worker_ready.connect
+def _tell_that_it_is_ready(sender: Any, **_: object) -> None:  # noqa: ANN401 - Celery's consumer
+    log.info("worker_ready", queues=sorted(sender.app.amqp.queues.consume_from))
+
+
+@signals.worker_shutdown.connect
+def _close_runtime(**_: object) -> None:
+    runtime.close()
+    _at_end.close()

@@ -1,0 +1,29 @@
+"""Flower's configuration, read by `celery -A workers.app flower`: who looks has signed in, and can change nothing.
+
+Flower serves its own /metrics to everybody who can reach its port, so that page is taken away: the same metrics are
+where every process's are, at METRICS_HOST and METRICS_PORT. This file is run, not imported: its names are Flower's
+options.
+"""
+
+import sys
+
+from flower import urls
+
+from config import logging as our_logging
+from config.settings import SettingsError, settings
+from workers import metrics
+
+our_logging.configure(settings().log_level)
+try:
+    basic_auth = [settings().flower_sign_in()]
+    metrics.serve(settings().metrics_host, settings().metrics_port)
+except SettingsError as error:
+    sys.exit(f"registerbro: {error}")
+
+address = settings().flower.host
+port = settings().flower.port
+read_only = True
+# Workers send events of their own accord, and tell Flower of themselves when it asks.
+enable_events = False
+
+urls.handlers[:] = [one for one in urls.handlers if not (isinstance(one, tuple) and one[0] == "/metrics")]

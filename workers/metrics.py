@@ -1,0 +1,58 @@
+"""Every metric that a process counts by itself, by name and label; no label ever holds anything of a citizen.
+
+What all processes share is in `workers/observed.py`. docs/operations.md lists both.
+"""
+
+from prometheus_client import Counter, Gauge, Histogram, start_http_server
+
+from config.settings import SettingsError
+
+CALLS = Counter(
+    "registerbro_upstream_calls_total", "HTTP calls to an upstream, by how they ended", ["upstream", "outcome"]
+)
+CALL_SECONDS = Histogram(
+    "registerbro_upstream_call_seconds",
+    "How long an HTTP call to an upstream took",
+    ["upstream"],
+    buckets=(0.05, 0.1, 0.2, 0.4, 0.8, 1.5, 3, 6, 12, 25),
+)
+RETRIES = Counter("registerbro_upstream_retries_total", "Calls that were made again, by why", ["upstream", "reason"])
+NOT_ADMITTED = Counter("registerbro_upstream_not_admitted_total", "Calls that were not made", ["upstream", "reason"])
+BREAKER_CHANGES = Counter("registerbro_breaker_changes_total", "Changes of a breaker's state", ["upstream", "state"])
+ALARMS = Counter("registerbro_alarms_total", "What an operator must look at", ["upstream", "reason"])
+REFRESHES = Counter(
+    "registerbro_refreshes_total",
+    "Refreshes of a register, by lane (interactive, schedule) and end",
+    ["register", "lane", "outcome"],
+)
+CACHE_READS = Counter(
+    "registerbro_cache_reads_total",
+    "Entries read for pages: fresh, stale, pending, failed, missing, or unreadable with the cache away",
+    ["register", "state"],
+)
+ENTRY_AGE = Histogram(
+    "registerbro_entry_age_seconds",
+    "How old the data are that a page shows",
+    ["register"],
+    buckets=(60, 600, 3600, *(hours * 3600 for hours in (3, 6, 9, 12, 18, 24, 48, 72))),
+)
+UNKNOWN_VALUES = Counter(
+    "registerbro_unknown_values_total", "Items left out for a value the contract does not know", ["register", "field"]
+)
+UNREADABLE = Counter("registerbro_unreadable_total", "Sealed values that did not open, by what they were", ["what"])
+BEAT_ACTIVE = Gauge("registerbro_beat_active", "Whether this beat is the one that sends")
+BEAT_TICKED = Gauge("registerbro_beat_last_tick_timestamp_seconds", "When this beat last looked for what is due")
+REPORTS = Counter("registerbro_fault_reports_total", "Fault reports, by what became of them", ["outcome"])
+
+
+def serve(host: str, port: int | None) -> None:
+    """Serves this process's metrics at `/metrics` for as long as it lives; not at all without a port.
+
+    Raises SettingsError when the port is taken.
+    """
+    if port is None:
+        return
+    try:
+        start_http_server(port, host)
+    except OSError as error:
+        raise SettingsError(f"REGISTERBRO_METRICS_PORT: cannot listen on {host}:{port}: {error.strerror}") from None

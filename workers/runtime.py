@@ -1,0 +1,151 @@
+"""What a process owns: one event loop in a thread of its own, Redis pools, and a client for each upstream it calls."""
+
+import asyncio
+import concurrent.futures
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from config.celery import CONCURRENCY
+from config.settings import Settings
+from workers.cache.citizens import Citizens
+from workers.cache.entries import Entries
+from workers.cache.leases import Leases
+from workers.cache.ledger import Ledger
+from workers.cache.sealing import Sealer
+from workers.cache.timetable import Timetable
+from workers.connections import connect
+from workers.queues import Queues
+from workers.resilience.admission import Guard, Overrides, Rules, SharedMachine
+from workers.resilience.client import HttpClient
+from workers.resilience.upstream import Upstream
+
+T = TypeVar("T")
+
+
+class Services:
+    """The collaborators of one event loop. Everything is opened at its first use and closed with the loop.
+
+    `sleep` waits between the attempts of a call; `clock` is the ledger's time in ms since 1970, its own when None.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Callable[[], int] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.clock = clock
+        self._sleep = sleep
+        self.cache = connect(settings.cache_url.get_secret_value())
+        self.coordination = connect(settings.coordination)
+        self.ledger = Ledger(settings.ledger_url.get_secret_value())
+        self.sealer = sealer = Sealer([key.get_secret_value() for key in settings.sealing_keys])
+        self.citizens = Citizens(self.cache, sealer, settings.pepper.get_secret_value(), settings.citizens_kept_for)
+        self.entries = Entries(self.cache, sealer)
+        self.leases = Leases(self.coordination)
+        self.timetable = Timetable(self.coordination)
+        self.overrides = Overrides(self.ledger.redis)
+        self.queues = Queues(settings)
+        self._upstreams: dict[str, Upstream] = {}
+        self._guards: dict[str, Guard] = {}
+        self._turns: dict[str, asyncio.Semaphore] = {}
+
+    def upstream(self, name: str) -> Upstream:
+        """The one object through which this process calls that upstream. Raises SettingsError without a base URL."""
+        if name not in self._upstreams:
+            settings = self.settings.upstream(name)
+            http = HttpClient(self.settings.base_url(name), settings)
+            self._upstreams[name] = Upstream(name, settings, http, self.admission(name), self._sleep)
+        return self._upstreams[name]
+
+    def admission(self, name: str) -> Guard:
+        """The one object that says whether this process may call that upstream."""
+        if name not in self._guards:
+            settings = self.settings.upstream(name)
+            shared = SharedMachine(self.coordination, Rules.of(name, settings.admission))
+            self._guards[name] = Guard(
+                shared, self.overrides, lease=settings.attempt_timeout, slow_call=settings.admission.slow_call
+            )
+        return self._guards[name]
+
+    def turns(self, register: str) -> asyncio.Semaphore:
+        """For the schedule's refreshes of a register in this process: no more of them at a time than for citizens."""
+        if register not in self._turns:
+            self._turns[register] = asyncio.Semaphore(CONCURRENCY)
+        return self._turns[register]
+
+    async def close(self) -> None:
+        """Closes every connection."""
+        for upstream in self._upstreams.values():
+            await upstream.close()
+        await self.cache.aclose()
+        await self.coordination.aclose()
+        await self.ledger.close()
+        await asyncio.to_thread(self.queues.close)
+
+
+class Runtime:
+    """An event loop in a thread, to which the threads of a worker hand their coroutines."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="event-loop", daemon=True)
+        self._thread.start()
+        self.services = self.run(_services(settings))
+
+    def submit(self, coroutine: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
+        """Runs `coroutine` on the loop, and waits for nothing."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Runs `coroutine` on the loop and waits for its result; raises what it raises."""
+        return self.submit(coroutine).result()
+
+    def close(self, grace: timedelta = timedelta(seconds=5)) -> None:
+        """Cancels what still runs, so that it hands its work back, closes the connections and ends the thread."""
+        self.run(_cancel_others(grace))
+        self.run(self.services.close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+async def _services(settings: Settings) -> Services:
+    return Services(settings)
+
+
+async def _cancel_others(grace: timedelta) -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    if others:
+        await asyncio.wait(others, timeout=grace.total_seconds())
+
+
+_current: Runtime | None = None
+
+
+def open(settings: Settings) -> Runtime:  # noqa: A001 - reads as `runtime.open`
+    """Opens this process's runtime, unless it is open."""
+    global _current  # noqa: PLW0603 - a process has one, as it has one Celery app
+    if _current is None:
+        _current = Runtime(settings)
+    return _current
+
+
+def current() -> Runtime:
+    """The process's runtime. Raises RuntimeError before it was opened."""
+    if _current is None:
+        raise RuntimeError("the runtime is opened with the worker, and is not open")
+    return _current
+
+
+def close() -> None:
+    """Closes this process's runtime, if it is open."""
+    global _current  # noqa: PLW0603
+    if _current is not None:
+        _current.close()
+        _current = None

@@ -1,0 +1,135 @@
+"""The trace through the API, the queue and the call of an upstream (W3C Trace Context), so that logs can be joined.
+
+It costs nothing but a header. With the extra `tracing`, `workers/tracing.py` also records each span; without it, spans
+are ids alone. A span has a name and attributes that we choose: none ever holds anything of a citizen.
+"""
+
+import re
+import secrets
+from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Protocol
+
+import structlog
+
+HEADER = "traceparent"
+_FORM = re.compile(r"00-(?P<trace>[0-9a-f]{32})-(?P<span>[0-9a-f]{16})-(?P<flags>[0-9a-f]{2})")
+_SAMPLED = 1
+_CPR_LIKE = re.compile(r"\d{10}")
+
+
+class Kind(Enum):
+    """What a span is, in the words of OpenTelemetry."""
+
+    SERVER = "SERVER"
+    CONSUMER = "CONSUMER"
+    INTERNAL = "INTERNAL"
+    CLIENT = "CLIENT"
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Where in a trace we are."""
+
+    trace_id: str
+    span_id: str
+    sampled: bool = True
+
+    @property
+    def header(self) -> str:
+        """As the header `traceparent` says it."""
+        return f"00-{self.trace_id}-{self.span_id}-{int(self.sampled):02x}"
+
+
+class Span(Protocol):
+    """What is going on now."""
+
+    context: Context
+
+    def note(self, **attributes: str | float) -> None:
+        """Adds attributes, once they are known."""
+        ...
+
+    def name(self, name: str) -> None:
+        """Names it anew, once that is known."""
+        ...
+
+    def fail(self, reason: str) -> None:
+        """It went wrong; `reason` is one of our constants, and never an error's own message."""
+        ...
+
+
+@dataclass(slots=True)
+class _Unrecorded:
+    context: Context
+
+    def note(self, **attributes: str | float) -> None:
+        """Nobody records it."""
+
+    def name(self, name: str) -> None:
+        """Nobody records it."""
+
+    def fail(self, reason: str) -> None:
+        """Nobody records it."""
+
+
+Recorder = Callable[[str, Kind, Context | None], AbstractContextManager[Span]]
+"""Opens a span of a name and kind within a context."""
+
+_current: ContextVar[Context | None] = ContextVar("trace", default=None)
+
+
+@contextmanager
+def _unrecorded(_: str, __: Kind, parent: Context | None) -> Iterator[Span]:
+    trace_id, sampled = (parent.trace_id, parent.sampled) if parent else (_new(16), True)
+    yield _Unrecorded(Context(trace_id, _new(8), sampled))
+
+
+_recorder: Recorder = _unrecorded
+
+
+def record_with(recorder: Recorder | None) -> None:
+    """Has all spans of this process from now on opened by `recorder`; by nobody when None."""
+    global _recorder  # noqa: PLW0603 - a process has one
+    _recorder = recorder or _unrecorded
+
+
+def current() -> Context | None:
+    """Where we are; None outside any trace."""
+    return _current.get()
+
+
+def parse(header: object) -> Context | None:
+    """The context that a `traceparent` names; None when it is none, or one that the standard calls invalid."""
+    found = _FORM.fullmatch(header) if isinstance(header, str) else None
+    if found is None or not int(found["trace"], 16) or not int(found["span"], 16):
+        return None
+    return Context(found["trace"], found["span"], bool(int(found["flags"], 16) & _SAMPLED))
+
+
+@contextmanager
+def span(name: str, kind: Kind = Kind.INTERNAL, parent: Context | None = None) -> Iterator[Span]:
+    """A step of the trace: within `parent`, else where we are, else of a new trace. Log lines in it tell its id."""
+    with _recorder(name, kind, parent or current()) as opened:
+        token = _current.set(opened.context)
+        try:
+            with structlog.contextvars.bound_contextvars(trace_id=opened.context.trace_id):
+                yield opened
+        finally:
+            _current.reset(token)
+
+
+def inject(headers: MutableMapping[str, Any]) -> None:
+    """Puts where we are into a message's headers; nothing outside any trace."""
+    if (here := current()) is not None:
+        headers[HEADER] = here.header
+
+
+def _new(size: int) -> str:
+    """A random id in which nothing looks like a CPR number, so that no redaction of a log hides it."""
+    while _CPR_LIKE.search(made := secrets.token_hex(size)):
+        pass
+    return made
