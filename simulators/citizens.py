@@ -1,0 +1,382 @@
+"""Constructed citizens: between them every section and boundary of the rules. Days of 61–91, so that none is real."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any
+
+STRANGER = "6805034111"
+"""A CPR number that no register knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wages:
+    """One report of a company to eIndkomst: `kind` T takes an earlier one away; `income_type` 00 is wages.
+
+    `cvr` may be missing in a report. `se` is the number that reports, where that is not the CVR number itself.
+    """
+
+    cvr: str | None
+    start: date
+    end: date
+    income_type: str = "00"
+    kind: str = "I"
+    se: str | None = None
+
+    @property
+    def se_number(self) -> str:
+        """The number that reports."""
+        number = self.se or self.cvr
+        if number is None:
+            raise ValueError("a report has an SE number or a CVR number")
+        return number
+
+
+@dataclass(frozen=True, slots=True)
+class Citizen:
+    """One constructed citizen, with what each register holds, in its own vocabulary; None where it knows nobody."""
+
+    cpr: str
+    name: str
+    about: str
+    contact_groups: tuple[int, ...] = (12,)
+    education_order: bool = False
+    udb: tuple[Mapping[str, Any], ...] | None = ()
+    su: tuple[Mapping[str, Any], ...] | None = ()
+    wages: tuple[Wages, ...] = ()
+    ydelse: tuple[Mapping[str, Any], ...] | None = ()
+    known_to: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        held = {"udb": self.udb, "su": self.su, "eindkomst": self.wages, "ydelse": self.ydelse}
+        object.__setattr__(self, "known_to", tuple(name for name, data in held.items() if data))
+
+
+COMPANIES: Mapping[str, str] = {
+    "11111111": "Føtex Ærøskøbing",
+    "22222222": "Bageriet på Hjørnet ApS",
+    "33333333": "<script>alert('job')</script> & Sønner",
+    "44444444": "Nordjysk Rengøring A/S",
+    "55555555": "Ålborg Havn",
+    "66666666": "Kæden A/S",
+    **{f"6000{n:04}": f"Vikarbureau nr. {n}" for n in range(1, 41)},
+}
+"""CVR number → name; 99999999 is a company that CVR does not know."""
+
+
+def education(
+    name: str, status: str, start: str, end: str | None = None, kompetence: str = "KOMPETENCEGIVENDE"
+) -> dict[str, Any]:
+    """An ordinary education in UDB's vocabulary."""
+    return {
+        "type": "UDDANNELSE",
+        "navn": name,
+        "kompetence": kompetence,
+        "status": status,
+        "institution": {"nummer": "280051", "navn": "NEXT Uddannelse"},
+        "startdato": start,
+        **({"slutdato": end} if end else {}),
+    }
+
+
+def special(kind: str, place: str, status: str, start: str, end: str | None = None, **more: str) -> dict[str, Any]:
+    """An FGU or STU in UDB's vocabulary."""
+    return {
+        "type": kind,
+        "navn": f"{kind} forløb",
+        "status": status,
+        "institution": {"nummer": "101497", "navn": place},
+        "startdato": start,
+        **({"slutdato": end} if end else {}),
+        **more,
+    }
+
+
+def su(name: str, start: str, *, kind: str = "UNGDOMSUDDANNELSE", withdrawn: bool = False) -> dict[str, Any]:
+    """A registration in SU's vocabulary."""
+    return {"uddannelsestype": kind, "uddannelse": name, "startdato": start, "annulleret": withdrawn}
+
+
+def benefit(kind: str, start: str, end: str | None, *, job: bool = False) -> dict[str, Any]:
+    """A benefit in the Ydelsesregister's vocabulary, without the CPR number that each repeats."""
+    return {
+        "kyYdelsesIdentifier": f"{kind}-{start}".lower(),
+        "startdato": start,
+        **({"slutdato": end} if end else {}),
+        "ydelsestype": kind,
+        "samtidigJob": job,
+    }
+
+
+def monthly(cvr: str, first: tuple[int, int], last: tuple[int, int], income_type: str = "00") -> Iterator[Wages]:
+    """A report for each month from `first` to `last` (year, month), both included."""
+    year, month = first
+    while (year, month) <= last:
+        following = date(year + month // 12, month % 12 + 1, 1)
+        yield Wages(cvr, date(year, month, 1), following - timedelta(days=1), income_type)
+        year, month = following.year, following.month
+
+
+def days(cvr: str, *periods: tuple[str, str]) -> Iterator[Wages]:
+    """A report for each period of days."""
+    for start, end in periods:
+        yield Wages(cvr, date.fromisoformat(start), date.fromisoformat(end))
+
+
+EXAMPLE = Citizen(
+    "6102991234",
+    "Alma Eksempel",
+    "every section of the page, and an interrupted FGU",
+    udb=(
+        education("Htx", "GENNEMFOERT", "2015-08-10", "2018-06-27"),
+        education("Hf", "IGANGVAERENDE", "2022-08-08"),
+        education("Eux", "AFBRUDT", "2019-01-07", "2020-03-31", "ERHVERVSKOMPETENCEGIVENDE"),
+        special("FGU", "FGU Hovedstaden", "AFBRUDT", "2019-08-12", "2020-02-01", speciale="Almen grunduddannelse"),
+        special("STU", "STU Ærø", "GENNEMFOERT", "2020-08-10", "2021-06-25"),
+    ),
+    su=(su("Hf", "2019-08-01"), su("Eux", "2019-01-07"), su("Hf", "2019-08-01")),
+    wages=(
+        *monthly("11111111", (2019, 1), (2020, 5)),
+        *monthly("22222222", (2021, 2), (2021, 9)),
+        Wages("22222222", date(2022, 1, 1), date(2022, 1, 31)),
+        Wages("22222222", date(2022, 1, 1), date(2022, 1, 31), kind="T"),
+        *monthly("11111111", (2021, 1), (2021, 6), income_type="01"),
+    ),
+    ydelse=(
+        benefit("UDDANNELSESHJAELP", "2021-03-01", None, job=True),
+        benefit("SYGEDAGPENGE", "2020-06-01", "2020-07-15"),
+    ),
+)
+EMPTY = Citizen("6203004235", "Bo Tom", "known to every register, which all hold nothing", (28,))
+UNKNOWN = Citizen(
+    "6304014236", "Carla Ny", "not known to the registers behind DFDG at all", udb=None, su=None, ydelse=None
+)
+JOB_BOUNDARIES = Citizen(
+    "6405024237",
+    "Dion Grænse",
+    "each row of the table of employment periods, at an employer of its own",
+    wages=(
+        *days("11111111", ("2022-01-01", "2022-01-31"), ("2022-03-01", "2022-03-31")),
+        *days("22222222", ("2022-01-01", "2022-01-31"), ("2022-03-02", "2022-03-31")),
+        *days("44444444", ("2022-01-01", "2022-01-30"), ("2022-02-28", "2022-03-31")),
+        *days("55555555", ("2022-01-01", "2022-01-30"), ("2022-03-01", "2022-03-31")),
+        *days("60000001", ("2022-05-01", "2022-05-31"), ("2022-06-01", "2022-06-30")),
+        *days("60000002", ("2022-04-01", "2022-05-31"), ("2022-05-01", "2022-05-15")),
+    ),
+)
+BENEFIT_BOUNDARIES = Citizen(
+    "6506034238",
+    "Esther Ydelse",
+    "each row of the table of benefit periods, an unknown end, and a job in one part of a period",
+    ydelse=(
+        benefit("KONTANTHJAELP", "2022-01-01", "2022-01-31", job=True),
+        benefit("KONTANTHJAELP", "2022-02-28", "2022-04-30"),
+        benefit("DAGPENGE", "2022-01-01", "2022-01-31"),
+        benefit("DAGPENGE", "2022-03-01", "2022-03-31"),
+        benefit("UDDANNELSESHJAELP", "2023-01-01", None),
+        benefit("UDDANNELSESHJAELP", "2024-06-01", "2024-07-31"),
+    ),
+)
+SU_BOUNDARIES = Citizen(
+    "8902004239",
+    "Freja Skuddag",
+    "SU before 2018, before 18 (born on 29 February), withdrawn, and twice the same",
+    su=(
+        su("Stx", "2017-12-31"),
+        su("Htx", "2018-01-01"),
+        su("Hhx", "2018-02-27"),
+        su("Hf", "2018-02-28"),
+        su("Eud", "2019-08-01", withdrawn=True),
+        su("Eux", "2020-08-01"),
+        su("Eux", "2020-08-01"),
+        su("Jura", "2021-09-01", kind="VIDEREGAAENDE"),
+    ),
+)
+LONG_HISTORY = Citizen(
+    "6707014240",
+    "Gorm Mangejob",
+    "forty jobs",
+    wages=tuple(
+        wages
+        for n in range(1, 41)
+        for wages in monthly(f"6000{n:04}", (2010 + n // 3, 1 + n % 3 * 4), (2010 + n // 3, 3 + n % 3 * 4))
+    ),
+)
+STRANGE_NAMES = Citizen(
+    "6808024241",
+    "Håkon Ærlig-Øst <b>",
+    "names with markup, a company that CVR does not know, and Danish letters everywhere",
+    udb=(education("<script>alert('uddannelse')</script>", "GENNEMFOERT", "2018-08-01", "2021-06-30"),),
+    wages=(
+        *monthly("33333333", (2020, 1), (2020, 3)),
+        *monthly("99999999", (2021, 1), (2021, 3)),
+        *monthly("55555555", (2022, 1), (2022, 3)),
+    ),
+)
+UNKNOWN_DATES = Citizen(
+    "6909034242",
+    "Ida Ukendt",
+    "educations and courses without an end, and a competence that shows nowhere",
+    udb=(
+        education("Eud", "GENNEMFOERT", "2018-08-01"),
+        education("Stx", "AFBRUDT", "2017-08-01"),
+        education("Kursus", "GENNEMFOERT", "2016-08-01", "2016-12-31", "INGEN"),
+        special("FGU", "FGU Nord", "IGANGVAERENDE", "2023-01-09"),
+        special("STU", "STU Vest", "IGANGVAERENDE", "2023-02-06"),
+    ),
+)
+NEARLY_25 = Citizen(
+    "8511014243",
+    "Jonas Femogtyve",
+    "unemployment benefit with an education order, 25 years old on 25 November 2026",
+    (1,),
+    education_order=True,
+    wages=tuple(monthly("44444444", (2024, 1), (2024, 6))),
+)
+OUTSIDE = Citizen(
+    "7010044244",
+    "Karin Udenfor",
+    "outside the target group, with a job that must never be looked up",
+    (2,),
+    wages=tuple(monthly("44444444", (2024, 1), (2024, 6))),
+)
+NOT_JOBS = Citizen(
+    "7111054245",
+    "Lau Ydelse",
+    "incomes that are no wages: SU and benefits",
+    wages=tuple(
+        wages for kind in ("01", "04", "06", "07") for wages in monthly("44444444", (2023, 1), (2023, 2), kind)
+    ),
+)
+FOUR_JOBS = Citizen(
+    "7212064246",
+    "Mia Firejob",
+    "one job more than the page shows at first",
+    wages=tuple(wages for n in range(1, 5) for wages in monthly(f"6000{n:04}", (2020, n * 3 - 2), (2020, n * 3 - 1))),
+)
+RAW_REPORTS = Citizen(
+    "7303994247",
+    "Niels Rettelse",
+    "reports as they come: one made twice and taken back once, a company with two SE numbers, one without a CVR number",
+    wages=(
+        *days("44444444", ("2022-01-01", "2022-01-31"), ("2022-01-01", "2022-01-31")),
+        Wages("44444444", date(2022, 1, 1), date(2022, 1, 31), kind="T"),
+        Wages("66666666", date(2022, 3, 1), date(2022, 3, 31)),
+        Wages("66666666", date(2022, 4, 1), date(2022, 4, 30), se="66666674"),
+        Wages(None, date(2022, 6, 1), date(2022, 6, 30), se="88888888"),
+    ),
+)
+EVERY_EDUCATION = Citizen(
+    "7404034248",
+    "Olga Skolegang",
+    "ordinary educations of both competences, and FGU and STU, in every status",
+    udb=(
+        education("Smed", "GENNEMFOERT", "2019-08-01", "2022-06-30", "ERHVERVSKOMPETENCEGIVENDE"),
+        education("Tømrer", "IGANGVAERENDE", "2024-08-01", kompetence="ERHVERVSKOMPETENCEGIVENDE"),
+        education("Frisør", "AFBRUDT", "2022-08-01", "2023-01-31", "ERHVERVSKOMPETENCEGIVENDE"),
+        education("Hhx", "GENNEMFOERT", "2016-08-01", "2019-06-28"),
+        education("Stx", "IGANGVAERENDE", "2024-08-01"),
+        education("Hf", "AFBRUDT", "2020-08-01", "2021-02-28"),
+        special("FGU", "FGU Fyn", "GENNEMFOERT", "2020-08-10", "2021-06-25", speciale="Produktionsgrunduddannelse"),
+        special("FGU", "FGU Øst", "AFBRUDT", "2021-08-09", "2021-12-17", speciale="Erhvervsgrunduddannelse"),
+        special("FGU", "FGU Syd", "IGANGVAERENDE", "2022-08-08", speciale="Almen grunduddannelse"),
+        special("STU", "STU Fyn", "AFBRUDT", "2019-08-12", "2020-01-31"),
+        special("STU", "STU Øst", "GENNEMFOERT", "2020-08-10", "2023-06-23"),
+        special("STU", "STU Syd", "IGANGVAERENDE", "2023-08-14"),
+    ),
+)
+BENEFIT_TYPES = Citizen(
+    "7505014249",
+    "Per Forsørget",
+    "every type of benefit, each following the last without a day between",
+    (12, 28),
+    ydelse=(
+        benefit("UDDANNELSESHJAELP", "2022-01-01", "2022-01-31"),
+        benefit("KONTANTHJAELP", "2022-02-01", "2022-02-28"),
+        benefit("DAGPENGE", "2022-03-01", "2022-03-31", job=True),
+        benefit("SYGEDAGPENGE", "2022-04-01", "2022-04-30"),
+        benefit("OVERGANGSYDELSE", "2022-05-01", "2022-05-31"),
+        benefit("RESSOURCEFORLOEB", "2022-06-01", "2022-06-30"),
+        benefit("REVALIDERING", "2022-07-01", "2022-07-31", job=True),
+        benefit("LEDIGHEDSYDELSE", "2022-08-01", "2022-08-31"),
+        benefit("JOBAFKLARING", "2022-09-01", "2022-09-30"),
+        benefit("BARSELSDAGPENGE", "2022-10-01", "2022-10-31"),
+    ),
+)
+MONTH_ENDS = Citizen(
+    "7606004250",
+    "Qvist Månedsslut",
+    "benefits that end on 30 January, where a month later is the last of February: one merges, one does not",
+    ydelse=(
+        benefit("SYGEDAGPENGE", "2022-01-01", "2022-01-30"),
+        benefit("SYGEDAGPENGE", "2022-02-27", "2022-03-31"),
+        benefit("DAGPENGE", "2022-01-01", "2022-01-30"),
+        benefit("DAGPENGE", "2022-02-28", "2022-03-31"),
+    ),
+)
+SU_FROM_2018 = Citizen(
+    "7707974251",
+    "Rikke Nytår",
+    "of age long before 2018: SU on the last day that does not count, and on the first that does",
+    su=(su("Stx", "2017-12-31"), su("Hf", "2018-01-01")),
+)
+SU_WITHOUT_ATTEMPTS = Citizen(
+    "7808994252",
+    "Søren Fortrudt",
+    "SU that comes to nought attempts: withdrawn, or for a higher education",
+    (28,),
+    su=(su("Stx", "2019-08-01", withdrawn=True), su("Jura", "2020-09-01", kind="VIDEREGAAENDE")),
+)
+YOUNG_WITH_ORDER = Citizen(
+    "7905044253",
+    "Tove Ung",
+    "unemployment benefit with an education order, 22 years old, and in another contact group too",
+    (1, 2),
+    education_order=True,
+    ydelse=(benefit("DAGPENGE", "2026-01-01", None),),
+)
+YOUNG_WITHOUT_ORDER = Citizen(
+    "8009044254",
+    "Ulla Uden",
+    "unemployment benefit and young, but without an education order: outside the target group",
+    (1,),
+    ydelse=(benefit("DAGPENGE", "2026-01-01", None),),
+)
+TURNS_25 = Citizen(
+    "8311014255",
+    "Viggo Fødselsdag",
+    "unemployment benefit with an education order, 25 years old on 23 November 2026: outside from that day on",
+    (1,),
+    education_order=True,
+)
+
+CITIZENS: tuple[Citizen, ...] = (
+    EXAMPLE,
+    FOUR_JOBS,
+    JOB_BOUNDARIES,
+    STRANGE_NAMES,
+    LONG_HISTORY,
+    BENEFIT_BOUNDARIES,
+    SU_BOUNDARIES,
+    UNKNOWN_DATES,
+    NEARLY_25,
+    NOT_JOBS,
+    EMPTY,
+    UNKNOWN,
+    OUTSIDE,
+    RAW_REPORTS,
+    EVERY_EDUCATION,
+    BENEFIT_TYPES,
+    MONTH_ENDS,
+    SU_FROM_2018,
+    SU_WITHOUT_ATTEMPTS,
+    YOUNG_WITH_ORDER,
+    YOUNG_WITHOUT_ORDER,
+    TURNS_25,
+)
+BY_CPR: Mapping[str, Citizen] = {citizen.cpr: citizen for citizen in CITIZENS}
+
+
+def somebody_else(cpr: str, register: str) -> Citizen:
+    """Another constructed citizen, of whom this register holds something."""
+    return next(citizen for citizen in CITIZENS if citizen.cpr != cpr and register in citizen.known_to)

@@ -1,0 +1,94 @@
+"""What an upstream's protocol has to supply, so that one server can speak all of them and break each in every way."""
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from simulators.faults import COMMON, Fault, NotFound
+
+_CPR = re.compile(r"[0-9]{10}")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer before any fault has touched it."""
+
+    body: bytes
+    content_type: str
+    status: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a call asks for: about whom (None where no person is meant), and the parsed question."""
+
+    citizen: str | None
+    question: object = None
+
+
+class Breach(Exception):
+    """A call that is not of the contract; `what` is recorded, and answered in the upstream's own form."""
+
+    def __init__(self, what: str, status: int = 400) -> None:
+        super().__init__(what)
+        self.what = what
+        self.status = status
+
+
+class Protocol(ABC):
+    """One upstream's language. `name` is its name in the settings, `method` and `path` where it is called.
+
+    `own_faults` are the kinds of faults that need its words, and `is_about_citizens` whether its calls name one.
+    """
+
+    name: str
+    method: str
+    path: str
+    content_type = "application/json"
+    own_faults: frozenset[str] = frozenset()
+    is_about_citizens = True
+
+    @abstractmethod
+    def understand(self, request: web.Request, body: bytes) -> Asked:
+        """What is asked for. Raises Breach."""
+
+    @abstractmethod
+    def answer(self, asked: Asked) -> Reply:
+        """The answer of the contract."""
+
+    @abstractmethod
+    def refusal(self, status: int, text: str) -> Reply:
+        """An error in the upstream's own form."""
+
+    @abstractmethod
+    def variants(self, asked: Asked) -> Mapping[str, bytes]:
+        """Bodies for the faults that change what an answer says: kind → body, sent with status 200."""
+
+    def broken(self, fault: Fault, asked: Asked) -> Reply:
+        """What the upstream says when this fault hits it."""
+        if isinstance(fault, NotFound):
+            return self.refusal(404, fault.kode or "not found")
+        return Reply(self.variants(asked)[fault.kind], self.content_type)
+
+    def misfit(self, fault: Fault) -> str | None:
+        """Why a fault cannot happen to this upstream; None when it can."""
+        if fault.kind not in COMMON | self.own_faults:
+            return f"{self.name} has no {fault.kind}"
+        if fault.citizen is not None and not self.is_about_citizens:
+            return f"{self.name} is not asked about citizens"
+        return None
+
+    def forget(self) -> None:  # noqa: B027 - most remember nothing
+        """Forgets what earlier calls have left."""
+
+
+def cpr_number(text: str | None, where: str) -> str:
+    """A CPR number as it is sent, ten digits. Raises Breach."""
+    if text is None:
+        raise Breach(f"{where} is missing")
+    if not _CPR.fullmatch(text):
+        raise Breach(f"{where} is not ten digits")
+    return text

@@ -1,0 +1,287 @@
+"""One upstream's HTTP server: understands a call, counts it, and answers as the contract or as a fault says."""
+
+import asyncio
+import gzip
+import re
+import socket
+import struct
+import time
+from collections import Counter, deque
+from contextlib import suppress
+from typing import Any
+
+from aiohttp import web
+from pydantic import ValidationError
+
+from simulators.booking_vendor import BookingVendor
+from simulators.faults import FAULTS, Broken, Fault, FaultSet, Huge, NotFound, Status
+from simulators.protocol import Asked, Breach, Protocol, Reply
+
+KEPT_CALLS = 10_000
+HUGE_BYTES = 10 * 1024 * 1024
+CHUNK_BYTES = 64 * 1024
+LONGEST_REQUEST_ID = 46
+_CPR_LIKE = re.compile(r"(?<!\d)\d{6}-?\d{4}(?!\d)")
+
+
+class UpstreamServer:
+    """Serves one protocol on a port of its own, with the control endpoint beside it."""
+
+    def __init__(self, protocol: Protocol, host: str, port: int) -> None:
+        self.protocol = protocol
+        self.faults = FaultSet()
+        self._host = host
+        self._port = port
+        self._total = 0
+        self._by_citizen: Counter[str] = Counter()
+        self._calls: deque[dict[str, Any]] = deque(maxlen=KEPT_CALLS)
+        self._site: web.TCPSite | None = None
+        self._reserved: socket.socket | None = None
+        app = web.Application(client_max_size=64 * 1024)
+        app.add_routes(control_routes("/__sim__", self))
+        app.router.add_route("*", "/{path:.*}", self._serve)
+        # Nothing here is worth finishing: what hangs is ended with its connection, and at once when we stop.
+        self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1, access_log=None)
+
+    @property
+    def url(self) -> str:
+        """Where the upstream is called."""
+        return f"http://{self._host}:{self._port}"
+
+    async def start(self) -> None:
+        """Starts listening; on a free port, if none was given. Raises OSError when the port is taken."""
+        await self._runner.setup()
+        await self._listen()
+
+    async def stop(self) -> None:
+        """Stops listening and ends every connection."""
+        self._release()
+        await self._runner.cleanup()
+
+    async def set_faults(self, faults: list[Fault]) -> None:
+        """Sets these and no others; refuses connections while one of them says so.
+
+        Raises ValueError when one of them cannot happen to this upstream.
+        """
+        misfits = [misfit for misfit in map(self.protocol.misfit, faults) if misfit]
+        if misfits:
+            raise ValueError("; ".join(misfits))
+        self.faults.replace(faults)
+        if self.faults.gone and self._site is not None:
+            await self._site.stop()
+            self._site = None
+            self._reserve()
+        elif not self.faults.gone and self._site is None:
+            self._release()
+            await self._listen()
+
+    def received(self) -> dict[str, Any]:
+        """What was received since it was last forgotten."""
+        return {"total": self._total, "by_citizen": dict(self._by_citizen), "calls": list(self._calls)}
+
+    def forget(self) -> None:
+        """Forgets what was received."""
+        self._total = 0
+        self._by_citizen.clear()
+        self._calls.clear()
+        self.protocol.forget()
+
+    async def _listen(self) -> None:
+        site = web.TCPSite(self._runner, self._host, self._port, reuse_address=True, backlog=1024)
+        await site.start()
+        self._site = site
+        if self._port == 0:
+            self._port = self._runner.addresses[0][1]
+
+    def _reserve(self) -> None:
+        """Keeps the port while nobody listens there, so that the system gives it to no connection of a client."""
+        self._reserved = socket.socket(socket.AF_INET6 if ":" in self._host else socket.AF_INET)
+        self._reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._reserved.bind((self._host, self._port))
+
+    def _release(self) -> None:
+        if self._reserved is not None:
+            self._reserved.close()
+            self._reserved = None
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        if self.faults.gone:
+            return _reset(request)
+        call = self._note(request)
+        body = await request.read()
+        try:
+            asked = self._understood(request, body)
+        except Breach as breach:
+            call["broke_contract"] = breach.what
+            return self._sent(call, self.protocol.refusal(breach.status, breach.what))
+        if asked.citizen is not None:
+            call["citizen"] = asked.citizen
+            self._by_citizen[asked.citizen] += 1
+        wait, fault = self.faults.draw(asked.citizen)
+        if wait:
+            await asyncio.sleep(wait)
+        if fault is None:
+            return self._sent(call, self.protocol.answer(asked))
+        return await self._broken(request, call, asked, fault)
+
+    def _note(self, request: web.Request) -> dict[str, Any]:
+        call: dict[str, Any] = {
+            "at": time.time(),
+            "request_id": request.headers.get("x-requestId"),
+            "citizen": None,
+            "traceparent": request.headers.get("traceparent"),
+            "status": None,
+            "broke_contract": None,
+        }
+        self._total += 1
+        self._calls.append(call)
+        return call
+
+    def _understood(self, request: web.Request, body: bytes) -> Asked:
+        if _CPR_LIKE.search(request.path_qs):
+            raise Breach("a CPR number in the URL")
+        if (request.method, request.path) != (self.protocol.method, self.protocol.path):
+            raise Breach(f"not {self.protocol.method} {self.protocol.path}", 404)
+        if not 0 < len(request.headers.get("x-requestId", "")) <= LONGEST_REQUEST_ID:
+            raise Breach("x-requestId is missing or too long")
+        return self.protocol.understand(request, body)
+
+    def _sent(self, call: dict[str, Any], reply: Reply, **headers: str) -> web.Response:
+        call["status"] = reply.status
+        return web.Response(
+            status=reply.status, body=reply.body, headers={"Content-Type": reply.content_type, **headers}
+        )
+
+    async def _broken(
+        self, request: web.Request, call: dict[str, Any], asked: Asked, fault: Fault
+    ) -> web.StreamResponse:
+        """What a fault does to a call: with the connection, to the HTTP answer, or to what the answer says."""
+        match fault:
+            case Broken(kind="reset"):
+                return _reset(request)
+            case Broken(kind="reset_after"):
+                self.protocol.answer(asked)
+                return _reset(request)
+            case Broken(kind="hang_before_headers"):
+                await _hang()
+            case Broken(kind="hang_after_headers" | "truncated" as kind):
+                return await self._half(request, call, self.protocol.answer(asked), hang=kind == "hang_after_headers")
+            case Huge(compressed=compressed):
+                return await self._padded(request, call, self.protocol.answer(asked), compressed=compressed)
+            case Status(answered=True):
+                answer = self.protocol.answer(asked)
+                return self._sent(call, Reply(answer.body, answer.content_type, fault.status))
+        reply, headers = self._http_fault(fault) or (self.protocol.broken(fault, asked), {})
+        return self._sent(call, reply, **headers)
+
+    def _http_fault(self, fault: Fault) -> tuple[Reply, dict[str, str]] | None:
+        """An answer that no register gave, as a gateway's; None for a fault of another sort."""
+        match fault:
+            case Status(answered=False):
+                headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
+                body = b"simulated" if fault.body is None else fault.body.encode()
+                kind = "text/plain" if fault.body is None else self.protocol.content_type
+                return Reply(body, kind, fault.status), headers
+            case NotFound(kode=None):
+                return Reply(b"<html>Not found</html>", "text/html", 404), {}
+            case Broken(kind="redirect"):
+                return Reply(b"", "text/plain", 302), {"Location": "/elsewhere"}
+            case Broken(kind="wrong_content_type"):
+                return Reply(b"<html><body>Velkommen</body></html>", "text/html"), {}
+        return None
+
+    async def _half(
+        self, request: web.Request, call: dict[str, Any], reply: Reply, *, hang: bool
+    ) -> web.StreamResponse:
+        """Promises the whole answer and sends half of it, then nothing more, or the end of the connection."""
+        call["status"] = reply.status
+        headers = {"Content-Type": reply.content_type, "Content-Length": str(len(reply.body))}
+        response = web.StreamResponse(status=reply.status, headers=headers)
+        await response.prepare(request)
+        await response.write(reply.body[: len(reply.body) // 2])
+        if hang:
+            await _hang()
+        if request.transport is not None:
+            request.transport.close()
+        return response
+
+    async def _padded(
+        self, request: web.Request, call: dict[str, Any], reply: Reply, *, compressed: bool
+    ) -> web.StreamResponse:
+        """Streams the answer and a great deal of white space, without saying beforehand how much it will be."""
+        call["status"] = reply.status
+        body = reply.body + b" " * HUGE_BYTES
+        headers = {"Content-Type": reply.content_type}
+        if compressed:
+            body = gzip.compress(body)
+            headers["Content-Encoding"] = "gzip"
+        response = web.StreamResponse(status=reply.status, headers=headers)
+        response.enable_chunked_encoding()
+        await response.prepare(request)
+        # A client that has had enough hangs up, as it should.
+        with suppress(ConnectionResetError):
+            for start in range(0, len(body), CHUNK_BYTES):
+                await response.write(body[start : start + CHUNK_BYTES])
+            await response.write_eof()
+        return response
+
+
+async def _hang() -> None:
+    """Never answers; ends with the connection."""
+    await asyncio.Event().wait()
+
+
+def _reset(request: web.Request) -> web.Response:
+    """Ends the connection with a TCP reset, before any byte of an answer."""
+    if request.transport is not None:
+        linger = struct.pack("ii", 1, 0)
+        request.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        request.transport.abort()
+    return web.Response()
+
+
+def control_routes(prefix: str, server: UpstreamServer) -> list[web.RouteDef]:
+    """The control endpoint of one upstream: its faults and its calls."""
+
+    async def faults(_: web.Request) -> web.Response:
+        return web.json_response([fault.model_dump() for fault in server.faults.all()])
+
+    async def set_faults(request: web.Request) -> web.Response:
+        try:
+            wanted = FAULTS.validate_json(await request.read())
+        except ValidationError as error:
+            problems = [
+                {"at": ".".join(map(str, problem["loc"])), "problem": problem["msg"]}
+                for problem in error.errors(include_url=False, include_context=False, include_input=False)
+            ]
+            return web.json_response(problems, status=422)
+        try:
+            await server.set_faults(wanted)
+        except ValueError as misfit:
+            return web.json_response([{"at": "", "problem": str(misfit)}], status=422)
+        return web.Response(status=204)
+
+    async def mend(_: web.Request) -> web.Response:
+        await server.set_faults([])
+        return web.Response(status=204)
+
+    async def calls(_: web.Request) -> web.Response:
+        return web.json_response(server.received())
+
+    async def forget(_: web.Request) -> web.Response:
+        server.forget()
+        return web.Response(status=204)
+
+    async def reports(_: web.Request) -> web.Response:
+        if not isinstance(server.protocol, BookingVendor):
+            raise web.HTTPNotFound
+        return web.json_response(server.protocol.reports)
+
+    return [
+        web.get(f"{prefix}/faults", faults),
+        web.put(f"{prefix}/faults", set_faults),
+        web.delete(f"{prefix}/faults", mend),
+        web.get(f"{prefix}/calls", calls),
+        web.delete(f"{prefix}/calls", forget),
+        web.get(f"{prefix}/reports", reports),
+    ]

@@ -1,0 +1,35 @@
+"""One simulation for all tests, healthy at the start of each."""
+
+import httpx
+import pytest
+
+from simulators import Simulation
+from tests.simulators import calls
+
+
+@pytest.fixture(scope="session")
+def simulation():
+    with Simulation() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def http():
+    with httpx.Client(verify=False) as client:
+        yield client
+
+
+@pytest.fixture
+def control(simulation):
+    simulation.control.reset()
+    return simulation.control
+
+
+@pytest.fixture
+def send(simulation, control):
+    """Sends a call of the contract to an upstream, or the call that is given."""
+
+    def send(upstream, a_call=None, **about):
+        return (a_call or calls.call(upstream, **about)).send(simulation.urls[upstream])
+
+    return send
