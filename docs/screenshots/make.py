@@ -1,0 +1,114 @@
+"""Takes the README's screenshots from a demo that was just started: `python docs/screenshots/make.py URL`."""
+
+import argparse
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Page, expect, sync_playwright
+
+from portal.web import texts
+
+SIZES = {"wide": (1280, 900), "telephone": (390, 844)}
+READY = "Alma Eksempel"
+DOWN = {"wide": "Esther Ydelse", "telephone": "Per Forsørget"}
+"""Who comes for the first time when a register is down; what is known of somebody would still be shown."""
+BROKEN = "eindkomst"
+FILLED_WITHIN_MS = 30_000
+REPORT = "Kalenderen viser ingen ledige tider i uge 12, og siden siger fejl 4769. "
+
+
+def main() -> int:
+    """Takes them all. Returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("url", help="where the demo's portal is")
+    parser.add_argument("--folder", type=Path, default=Path(__file__).parent)
+    arguments = parser.parse_args()
+    url, folder = arguments.url.rstrip("/"), arguments.folder
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if program is None:
+        print("there is no Chromium on this machine: apt-get install chromium", file=sys.stderr)
+        return 1
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=program, args=["--no-sandbox"] if os.geteuid() == 0 else []
+        )
+        for name, (width, height) in SIZES.items():
+            context = browser.new_context(
+                viewport={"width": width, "height": height}, locale="da-DK", color_scheme="light"
+            )
+            page = context.new_page()
+
+            def take(what: str, page: Page = page, name: str = name) -> None:
+                path = folder / f"{what}-{name}.png"
+                page.screenshot(path=path, full_page=True)
+                print(path)
+
+            _ready(page, url, take)
+            with _down(page, url):
+                _unavailable(page, url, DOWN[name], take)
+            _full(page, url, take)
+            context.close()
+        browser.close()
+    return 0
+
+
+def _ready(page: Page, url: str, take: Callable[[str], None]) -> None:
+    _open(page, url, READY)
+    for button in page.locator(".accordion-button").all():
+        button.click()
+    _calm(page)
+    take("ready")
+
+
+def _unavailable(page: Page, url: str, name: str, take: Callable[[str], None]) -> None:
+    _open(page, url, name)
+    expect(page.get_by_text(texts.UNAVAILABLE).first).to_be_visible(timeout=FILLED_WITHIN_MS)
+    for button in page.locator(".accordion-button").all():
+        button.click()
+    _calm(page)
+    take("register-down")
+
+
+def _full(page: Page, url: str, take: Callable[[str], None]) -> None:
+    page.goto(f"{url}/fejlmeld-moedebooking")
+    page.locator("#tekst").fill((REPORT * 7)[:500])
+    expect(page.get_by_text(texts.COUNTER_FULL)).to_be_visible()
+    take("report-full")
+
+
+def _calm(page: Page) -> None:
+    """Nothing has the focus, and nothing is pointed at."""
+    page.evaluate("document.activeElement.blur()")
+    page.mouse.move(0, 0)
+
+
+def _open(page: Page, url: str, name: str) -> None:
+    page.goto(f"{url}/log-ind?side=/oplysninger-om-dig")
+    page.get_by_role("button", name=f"{texts.LOG_IN_AS} {name}", exact=True).click()
+    expect(page.get_by_role("heading", name=texts.ABOUT_YOU, level=1)).to_be_visible()
+    expect(page.locator(".skeleton")).to_have_count(0, timeout=FILLED_WITHIN_MS)
+
+
+@contextmanager
+def _down(page: Page, url: str) -> Iterator[None]:
+    """A register that is down for as long as this lasts."""
+    _switch(page, url, "down")
+    try:
+        yield
+    finally:
+        _switch(page, url, "up")
+
+
+def _switch(page: Page, url: str, condition: str) -> None:
+    page.goto(f"{url}/kontrol")
+    row = page.locator(f"#{BROKEN}")
+    row.get_by_role("button", name=texts.CONTROL_ACTIONS[condition]).click()
+    expect(row.locator(".condition")).to_have_text(texts.CONTROL_STATES[condition])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

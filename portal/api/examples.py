@@ -1,0 +1,95 @@
+"""Examples for OpenAPI: what a portal developer gets to see first. All of it is constructed."""
+
+import json
+
+from workers.domain.overview import UNAVAILABLE_TEXT
+
+_UDB = {"register": "udb", "source": "Ungedatabasen (UDB)"}
+_READY = {
+    "state": "ready",
+    "fetched_at": "2023-03-13T08:15:00Z",
+    "stale": False,
+    "retry_after": None,
+    "message": None,
+}
+_EMPTY = {**_READY, "state": "empty", "items": []}
+
+OVERVIEW = {
+    "complete": True,
+    "generated_at": "2023-03-13T08:20:00Z",
+    "overviews": [
+        {
+            "id": "education",
+            "sections": [
+                {"id": "completed_educations", **_UDB, **_READY, "items": [{"name": "Htx", "year": 2018}]},
+                {
+                    "id": "started_educations",
+                    **_UDB,
+                    **_READY,
+                    "items": [
+                        {"name": "Hf", "status": "ongoing", "year": 2022},
+                        {"name": "Eux", "status": "interrupted", "year": 2020},
+                    ],
+                },
+                {
+                    "id": "su_attempts",
+                    "register": "su",
+                    "state": "unavailable",
+                    "source": "SU",
+                    "fetched_at": None,
+                    "stale": False,
+                    "retry_after": 30,
+                    "message": UNAVAILABLE_TEXT,
+                    "items": [],
+                },
+                {
+                    "id": "fgu",
+                    **_UDB,
+                    **_READY,
+                    "items": [
+                        {
+                            "place": "FGU Hovedstaden",
+                            "speciality": "Almen grunduddannelse",
+                            "status": "interrupted",
+                            "start": "2019-08-12",
+                            "end": "2020-02-01",
+                        }
+                    ],
+                },
+                {"id": "stu", **_UDB, **_EMPTY},
+            ],
+        },
+        {
+            "id": "employment",
+            "sections": [
+                {
+                    "id": "employments",
+                    "register": "eindkomst",
+                    "source": "eIndkomst",
+                    **_READY,
+                    "items": [{"employer": "Føtex", "start": "2019-01-01", "end": "2020-05-31"}],
+                }
+            ],
+        },
+        {
+            "id": "benefits",
+            "sections": [
+                {
+                    "id": "benefits",
+                    "register": "ydelse",
+                    "source": "STARs Ydelsesregister",
+                    **_READY,
+                    "items": [
+                        {
+                            "type": "Uddannelseshjælp",
+                            "start": "2021-03-01",
+                            "end": None,
+                            "concurrent_job": True,
+                        }
+                    ],
+                }
+            ],
+        },
+    ],
+}
+SECTION = json.dumps(OVERVIEW["overviews"][1]["sections"][0], ensure_ascii=False)  # type: ignore[index]

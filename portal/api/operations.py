@@ -1,0 +1,140 @@
+"""For operators and machines: the registers' health, overrides, whether this server is alive and ready, metrics."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+import prometheus_client
+from fastapi import APIRouter, Depends, Path, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from config.celery import QUEUES
+from config.settings import UPSTREAMS
+from portal.api.problems import Problem, Type, documented
+from portal.api.state import CallerWith, InPortal, Portal
+from portal.api.tokens import Caller
+from workers import heartbeat, observed
+from workers.connections import REDIS_DOWN
+from workers.resilience.admission import Ordered, Override
+
+AUTH = (Type.UNAUTHORISED, Type.FORBIDDEN, Type.KEYS_UNAVAILABLE)
+CHECK_WITHIN = timedelta(seconds=1)
+
+OperatorReads = Annotated[Caller, Depends(CallerWith("ops:read"))]
+OperatorWrites = Annotated[Caller, Depends(CallerWith("ops:write"))]
+
+router = APIRouter()
+
+
+class NewOverride(BaseModel):
+    """What is to be set above an upstream's breaker; null lifts it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    override: Override | None
+    reason: str = Field(default="", max_length=500, examples=["announced maintenance ran over"])
+
+
+class SetOverride(BaseModel):
+    """What is in force now."""
+
+    name: str
+    override: Override | None
+
+
+class Readiness(BaseModel):
+    """What this server needs, and whether it has it."""
+
+    ready: bool
+    redis: dict[str, bool]
+    queues: dict[str, bool]
+    """Of each queue, whether a worker carries out its tasks."""
+
+
+class Registers(BaseModel):
+    """The health of every upstream, by name."""
+
+    registers: dict[str, observed.UpstreamView]
+
+
+@router.get("/v1/registers", tags=["operations"], responses=documented(*AUTH, Type.TEMPORARILY_UNAVAILABLE))
+async def read_registers(here: InPortal, _: OperatorReads) -> Registers:
+    """Each upstream's breaker, limits, last success and override; its queues, and its schedule if it is a register."""
+    try:
+        return Registers(registers=await observed.upstreams(here.services))
+    except REDIS_DOWN:
+        raise Problem(Type.TEMPORARILY_UNAVAILABLE, retry_after=5) from None
+
+
+@router.put(
+    "/v1/registers/{name}/override",
+    tags=["operations"],
+    responses=documented(*AUTH, Type.NOT_FOUND, Type.INVALID_REQUEST, Type.TEMPORARILY_UNAVAILABLE),
+)
+async def set_override(
+    here: InPortal,
+    caller: OperatorWrites,
+    name: Annotated[str, Path(examples=["udb"])],
+    order: NewOverride,
+) -> SetOverride:
+    """Sets or lifts what goes before an upstream's breaker, in every process, until somebody lifts it."""
+    if name not in UPSTREAMS:
+        raise Problem(Type.NOT_FOUND)
+    if order.override is not None and not order.reason.strip():
+        raise Problem(Type.INVALID_REQUEST, "body.reason: an override needs one")
+    ordered = (
+        Ordered(order.override, caller.subject, _now_ms(), order.reason.strip()) if order.override is not None else None
+    )
+    try:
+        await here.services.admission(name).order(ordered)
+    except REDIS_DOWN:
+        raise Problem(Type.TEMPORARILY_UNAVAILABLE, retry_after=5) from None
+    return SetOverride(name=name, override=order.override)
+
+
+@router.get("/healthz", tags=["machines"])
+async def alive() -> dict[str, str]:
+    """Whether this process answers; says nothing of what it needs."""
+    return {"status": "alive"}
+
+
+@router.get("/readyz", tags=["machines"], responses={503: {"model": Readiness, "description": "Something is missing"}})
+async def ready(here: InPortal) -> Response:
+    """Whether Redis is reached and every queue has a worker. A page is answered even when this says no."""
+    servers = {
+        "broker": here.services.coordination,
+        "ledger": here.services.ledger.redis,
+        "cache": here.services.cache,
+    }
+    answers = await asyncio.gather(*(_answers(server) for server in servers.values()))
+    readiness = Readiness(ready=False, redis=dict(zip(servers, answers, strict=True)), queues=await _queues(here))
+    readiness.ready = all(readiness.redis.values()) and all(readiness.queues.values())
+    return JSONResponse(readiness.model_dump(), 200 if readiness.ready else 503)
+
+
+@router.get("/metrics", tags=["machines"], response_class=Response)
+def metrics() -> Response:
+    """Prometheus' text format."""
+    return Response(prometheus_client.generate_latest(), media_type=prometheus_client.CONTENT_TYPE_LATEST)
+
+
+async def _answers(redis: Any) -> bool:  # noqa: ANN401 - redis-py's ping is typed for both of its clients
+    try:
+        async with asyncio.timeout(CHECK_WITHIN.total_seconds()):
+            await redis.ping()
+    except REDIS_DOWN:
+        return False
+    return True
+
+
+async def _queues(here: Portal) -> dict[str, bool]:
+    try:
+        async with asyncio.timeout(CHECK_WITHIN.total_seconds()):
+            return await heartbeat.consumed(here.services.coordination, QUEUES)
+    except REDIS_DOWN:
+        return dict.fromkeys(QUEUES, False)
+
+
+def _now_ms() -> int:
+    return round(datetime.now(UTC).timestamp() * 1000)

@@ -1,0 +1,124 @@
+"""The page »Oplysninger om dig« and its banner: read it, have it refreshed, hear of its changes, hide the banner."""
+
+import math
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from pydantic import BaseModel
+
+from portal.api.examples import OVERVIEW, SECTION
+from portal.api.pages import today
+from portal.api.problems import Problem, Type, documented
+from portal.api.state import CitizenWith, InPortal, YoungCitizenWith, portal_of
+from portal.reader import Page
+from workers.connections import REDIS_DOWN
+from workers.refresh import Citizen, State
+
+Anyone = Annotated[Citizen, Depends(CitizenWith("overview:read"))]
+Reading = Annotated[Citizen, Depends(YoungCitizenWith("overview:read"))]
+Refreshing = Annotated[Citizen, Depends(YoungCitizenWith("overview:refresh"))]
+
+AUTH = (Type.UNAUTHORISED, Type.FORBIDDEN, Type.KEYS_UNAVAILABLE)
+EVENTS_AGAIN_AFTER = timedelta(seconds=2)
+"""How long a browser waits before it listens again, when the connection broke."""
+
+router = APIRouter(prefix="/v1", tags=["page"])
+
+
+class Asked(BaseModel):
+    """What a request for a refresh came to for one register; `retry_after` is in seconds."""
+
+    state: State
+    retry_after: int | None
+
+
+class Refresh(BaseModel):
+    """What a request for a refresh came to."""
+
+    registers: dict[str, Asked]
+
+
+class BannerView(BaseModel):
+    """Whether the front page shows the banner."""
+
+    in_target_group: bool
+    visible: bool
+
+
+@router.get(
+    "/overview",
+    response_class=Response,
+    responses={
+        200: {
+            "model": Page,
+            "description": "Every section, in the page's order; also when nothing can be read",
+            "content": {"application/json": {"example": OVERVIEW}},
+        },
+        **documented(*AUTH, Type.OUTSIDE_TARGET_GROUP),
+    },
+)
+async def read_overview(request: Request, citizen: Reading) -> Response:
+    """The citizen's page. What is due is asked for; `complete` is false while a section is being fetched."""
+    page = await portal_of(request).pages.page(citizen)
+    return Response(page.json_text(), media_type="application/json")
+
+
+@router.post(
+    "/overview/refresh",
+    status_code=202,
+    responses=documented(*AUTH, Type.OUTSIDE_TARGET_GROUP, Type.RATE_LIMITED),
+)
+async def refresh_overview(here: InPortal, citizen: Refreshing) -> Refresh:
+    """Asks for every register to be brought up to date. What is fresh, or failed a moment ago, is left alone."""
+    await here.refreshes.check(citizen)
+    asked = await here.pages.refresh(citizen)
+    return Refresh(
+        registers={name: Asked(state=one.state, retry_after=_seconds(one.retry_after)) for name, one in asked.items()}
+    )
+
+
+@router.get(
+    "/overview/events",
+    response_class=EventSourceResponse,
+    responses={
+        200: {
+            "description": "`section` with a section's JSON as in the overview, for each that is not pending and "
+            "again when it changes; then `settled`, and the stream ends",
+            "content": {"text/event-stream": {"example": f"event: section\ndata: {SECTION}\n\nevent: settled\n"}},
+        },
+        **documented(*AUTH, Type.OUTSIDE_TARGET_GROUP),
+    },
+)
+async def overview_events(here: InPortal, citizen: Reading) -> AsyncIterator[ServerSentEvent]:
+    """The page's sections as they land. It lasts no longer than a register may take."""
+    async for view in here.pages.changes(citizen):
+        yield ServerSentEvent(
+            event="section",
+            raw_data=view.model_dump_json(by_alias=True),
+            retry=round(EVENTS_AGAIN_AFTER.total_seconds() * 1000),
+        )
+    yield ServerSentEvent(event="settled", raw_data="{}")
+
+
+@router.get("/banner", responses=documented(*AUTH))
+async def read_banner(here: InPortal, citizen: Anyone) -> BannerView:
+    """Whether to show the banner of §1.1. Not while that cannot be known."""
+    if not citizen.is_in_target_group(today()):
+        return BannerView(in_target_group=False, visible=False)
+    return BannerView(in_target_group=True, visible=not await here.banner.is_dismissed(citizen))
+
+
+@router.put("/banner/dismissed", status_code=204, responses=documented(*AUTH, Type.TEMPORARILY_UNAVAILABLE))
+async def dismiss_banner(here: InPortal, citizen: Anyone) -> None:
+    """»Vis ikke denne besked igen«: hides it for good."""
+    try:
+        await here.banner.dismiss(citizen)
+    except REDIS_DOWN:
+        raise Problem(Type.TEMPORARILY_UNAVAILABLE, retry_after=5) from None
+
+
+def _seconds(wait: timedelta | None) -> int | None:
+    return None if wait is None else max(1, math.ceil(wait.total_seconds()))

@@ -1,0 +1,170 @@
+"""Reads a citizen's page from the cache, at once and whatever has failed: the reader never waits for a worker."""
+
+import asyncio
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+import structlog
+from pydantic import BaseModel, ConfigDict, Field
+
+from config.settings import Settings
+from workers import metrics
+from workers.cache.citizens import Citizens
+from workers.cache.entries import Entries, Entry
+from workers.cache.sealing import Sealer
+from workers.connections import REDIS_DOWN, connect
+from workers.domain.cpr import Cpr
+from workers.domain.overview import OVERVIEWS, REGISTERS, SECTIONS, UNAVAILABLE_TEXT, Section
+
+log = structlog.get_logger()
+
+ANSWER_WITHIN = timedelta(milliseconds=250)
+"""How long the cache may take: the page is promised in 300 ms also when the cache is gone or frozen."""
+
+
+class SectionState(StrEnum):
+    """What a section has to show."""
+
+    READY = "ready"
+    EMPTY = "empty"
+    """There are no data: the section is hidden (R8)."""
+    PENDING = "pending"
+    """Being fetched, and nothing usable yet."""
+    UNAVAILABLE = "unavailable"
+    """The data cannot be had now: the text of R8 is shown."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class SectionView(_Frozen):
+    """One section of the page. Times are UTC; `retry_after` is in seconds."""
+
+    id: str
+    register_: str = Field(serialization_alias="register")
+    state: SectionState
+    source: str
+    fetched_at: datetime | None = None
+    stale: bool = False
+    retry_after: int | None = None
+    message: str | None = None
+    items: list[dict[str, Any]] = []
+
+
+class OverviewView(_Frozen):
+    """One of the page's three overviews."""
+
+    id: str
+    sections: list[SectionView]
+
+
+class Page(_Frozen):
+    """»Oplysninger om dig«: every section, in the page's order. `complete` when none is pending."""
+
+    complete: bool
+    generated_at: datetime
+    overviews: list[OverviewView]
+    due: tuple[str, ...] = Field(exclude=True)
+    """The registers that a refresh would be of use for: what is kept of them is not fresh, and none is under way."""
+    under_way: bool = Field(exclude=True)
+    """Whether any register is being fetched, be it behind data that are shown meanwhile."""
+    readable: bool = Field(exclude=True)
+    """Whether the cache could be read; if not, every section is `unavailable`, whatever there may be."""
+
+    def sections(self) -> list[SectionView]:
+        """The sections of all overviews."""
+        return [section for overview in self.overviews for section in overview.sections]
+
+    def json_text(self) -> str:
+        """The answer of `GET /v1/overview`."""
+        return self.model_dump_json(by_alias=True)
+
+
+class Reader:
+    """Assembles pages from the cache. Open it within the event loop that uses it, and close it there."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._redis = connect(settings.cache_url.get_secret_value(), timeout=ANSWER_WITHIN)
+        sealer = Sealer([key.get_secret_value() for key in settings.sealing_keys])
+        self._entries = Entries(self._redis, sealer)
+        self._citizens = Citizens(self._redis, sealer, settings.pepper.get_secret_value(), settings.citizens_kept_for)
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._redis.aclose()
+
+    async def page(self, cpr: Cpr) -> Page:
+        """The page of one citizen, as the cache has it. Raises nothing: what cannot be read is `unavailable`."""
+        entries: Mapping[str, Entry] = {}
+        try:
+            async with asyncio.timeout(ANSWER_WITHIN.total_seconds()):
+                entries = await self._entries.read(self._citizens.id_of(cpr), REGISTERS)
+        except REDIS_DOWN as error:
+            log.error("cache_not_readable", detail=type(error).__name__)
+        except Exception:
+            # Whatever it is, the citizen is told that the data cannot be had now, and not that there are none.
+            log.exception("page_defect")
+        return self._assembled(entries)
+
+    def _assembled(self, entries: Mapping[str, Entry]) -> Page:
+        now = datetime.now(UTC)
+        for register in REGISTERS:
+            _count(register, entries.get(register))
+        sections = {section.id: self._view(section, entries.get(section.register)) for section in SECTIONS}
+        return Page(
+            complete=all(view.state is not SectionState.PENDING for view in sections.values()),
+            generated_at=now,
+            overviews=[
+                OverviewView(
+                    id=name, sections=[sections[section.id] for section in SECTIONS if section.overview == name]
+                )
+                for name in OVERVIEWS
+            ],
+            under_way=any(entry.pending for entry in entries.values()),
+            readable=bool(entries),
+            due=tuple(name for name, entry in entries.items() if not (entry.fresh or entry.pending or entry.failure)),
+        )
+
+    def _view(self, section: Section, entry: Entry | None) -> SectionView:
+        common = {"id": section.id, "register_": section.register, "source": section.source}
+        items = entry.sections.get(section.id) if entry and entry.sections is not None else None
+        if entry is not None and items is not None:
+            return SectionView(
+                **common,
+                state=SectionState.READY if items else SectionState.EMPTY,
+                fetched_at=entry.fetched_at,
+                stale=not entry.fresh,
+                items=items,
+            )
+        if entry is not None and entry.pending:
+            return SectionView(**common, state=SectionState.PENDING)
+        retry_after = entry.retry_after if entry else None
+        wait = retry_after or self._settings.register(section.register).retry_after
+        return SectionView(
+            **common,
+            state=SectionState.UNAVAILABLE,
+            retry_after=max(1, math.ceil(wait.total_seconds())),
+            message=UNAVAILABLE_TEXT,
+        )
+
+
+def _count(register: str, entry: Entry | None) -> None:
+    """In what state a page found a register's entry, and how old what it shows is."""
+    metrics.CACHE_READS.labels(register, _state(entry)).inc()
+    if entry is not None and entry.fetched_at is not None:
+        metrics.ENTRY_AGE.labels(register).observe((entry.read_at - entry.fetched_at).total_seconds())
+
+
+def _state(entry: Entry | None) -> str:
+    if entry is None:
+        return "unreadable"
+    if entry.sections is not None:
+        return "fresh" if entry.fresh else "stale"
+    if entry.pending:
+        return "pending"
+    return "failed" if entry.failure else "missing"

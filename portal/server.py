@@ -1,0 +1,77 @@
+"""The portal's server process: the HTTP API, and in the demo the reference portal beside it, under one address."""
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from config.settings import Settings
+from portal import api, web
+from workers.cache.sealing import Sealer
+
+END_WITHIN_SECONDS = 10
+"""How long requests that are under way are waited for at the end; a page that listens for changes connects anew."""
+BACKLOG = 1024
+
+
+def create(settings: Settings, own_url: str) -> ASGIApp:
+    """The application. `own_url` is where it is served, since the reference portal calls the API as any portal does.
+
+    Raises SettingsError when something is missing that only the portal needs.
+    """
+    pages = reference_portal(settings, own_url)
+    if pages is None:
+        return api.create(settings)
+    return _Both(api.create(settings, at_end=lambda: web.close(pages)), pages)
+
+
+class _Both:
+    """Two applications under one address, each with its own way with headers, sizes and errors."""
+
+    def __init__(self, http_api: ASGIApp, pages: ASGIApp) -> None:
+        self._api = http_api
+        self._pages = pages
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_api = scope["type"] != "http" or any(
+            scope["path"] == path or scope["path"].startswith(f"{path}/") for path in api.PATHS
+        )
+        await (self._api if is_api else self._pages)(scope, receive, send)
+
+
+def reference_portal(settings: Settings, api_url: str) -> Starlette | None:
+    """The pages; None where the demo's settings are missing, as they are wherever real citizens are served."""
+    demo = settings.demo
+    if demo.signing_key_file is None or demo.control_url is None:
+        return None
+    return web.create(
+        web.WebSettings(
+            api_url=api_url,
+            seal=Sealer([key.get_secret_value() for key in settings.sealing_keys]),
+            signing_key_file=demo.signing_key_file,
+            issuer=settings.jwt_issuer or "",
+            audience=settings.jwt_audience or "",
+            control_url=str(demo.control_url).rstrip("/"),
+            secure=False,
+        )
+    )
+
+
+def run(settings: Settings, host: str, port: int) -> None:
+    """Serves until SIGTERM or SIGINT. Raises SettingsError when something is missing that only the portal needs."""
+    own_host = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104 - it is compared, not bound
+    serve(create(settings, f"http://{own_host}:{port}"), host, port)
+
+
+def serve(app: ASGIApp, host: str, port: int) -> None:
+    """Serves `app` as `run` does."""
+    uvicorn.run(
+        app,
+        host=host,
+        port=port,
+        backlog=BACKLOG,
+        timeout_graceful_shutdown=END_WITHIN_SECONDS,
+        # Our own logging and log lines: its access log would write down what people type into paths.
+        log_config=None,
+        access_log=False,
+        server_header=False,
+    )

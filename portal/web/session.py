@@ -1,0 +1,84 @@
+"""The session: one sealed cookie, and nothing on the server."""
+
+import base64
+import binascii
+import hmac
+import secrets
+import time
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from starlette.responses import Response
+
+from workers.cache.sealing import Sealer, Unreadable
+
+BOUND_TO = "session"
+LASTS_SECONDS = 3600
+"""As long as the token inside it."""
+
+
+class SignedIn(BaseModel):
+    """Whoever is logged in. `token` is for the API, and never leaves the server but sealed."""
+
+    model_config = ConfigDict(frozen=True)
+
+    token: str
+    name: str
+    in_target_group: bool
+
+    def __repr__(self) -> str:
+        return "SignedIn(…)"
+
+    __str__ = __repr__
+
+
+class Session(BaseModel):
+    """A browser's visit. `csrf` is repeated in every form; `expires` is in seconds of Unix time."""
+
+    model_config = ConfigDict(frozen=True)
+
+    csrf: str
+    expires: int
+    user: SignedIn | None = None
+
+    @classmethod
+    def begin(cls, user: SignedIn | None = None) -> Self:
+        """A new one, with a form token of its own, so that nothing of an earlier visit is worth anything in it."""
+        return cls(csrf=secrets.token_urlsafe(32), expires=int(time.time()) + LASTS_SECONDS, user=user)
+
+    def owns(self, form_token: str) -> bool:
+        """Whether a form comes from this session; takes the same time whatever is wrong with it."""
+        return hmac.compare_digest(self.csrf.encode(), form_token.encode())
+
+
+class Sessions:
+    """Reads and writes the cookie. With `secure` it is for HTTPS alone, and for this host alone."""
+
+    def __init__(self, sealer: Sealer, *, secure: bool) -> None:
+        self._sealer = sealer
+        self._secure = secure
+        self.cookie = "__Host-session" if secure else "session"
+
+    def read(self, value: str | None) -> Session | None:
+        """The session in a cookie; None when there is none, or it does not open, or its time is up."""
+        if not value:
+            return None
+        try:
+            opened = self._sealer.open(base64.urlsafe_b64decode(value), BOUND_TO)
+            session = Session.model_validate_json(opened)
+        except (binascii.Error, UnicodeError, ValueError, Unreadable, ValidationError):
+            return None
+        return session if session.expires > time.time() else None
+
+    def write(self, response: Response, session: Session) -> None:
+        """Gives the browser this session in place of the one it has."""
+        sealed = self._sealer.seal(session.model_dump_json().encode(), BOUND_TO)
+        response.set_cookie(
+            self.cookie,
+            base64.urlsafe_b64encode(sealed).decode(),
+            max_age=max(0, session.expires - int(time.time())),
+            path="/",
+            secure=self._secure,
+            httponly=True,
+            samesite="lax",
+        )

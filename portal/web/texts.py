@@ -1,0 +1,186 @@
+"""Every text that a citizen reads on the portal's pages, in Danish, in this one place."""
+
+from collections.abc import Mapping
+
+from workers.domain.fault_report import LIMIT
+from workers.domain.overview import UNAVAILABLE_TEXT
+
+MONTHS = (
+    "januar", "februar", "marts", "april", "maj", "juni",
+    "juli", "august", "september", "oktober", "november", "december",
+)  # fmt: skip
+UNKNOWN = "Ukendt"
+"""What stands for a date or a year that is not known (R5)."""
+YES, NO = "Ja", "Nej"
+
+# Around every page.
+PORTAL = "Jobportalen"
+SOLUTION = "Din side – prøveudgave"
+AUTHORITY = "Konstruerede borgere, ingen rigtige personer"
+SKIP_LINK = "Gå til sidens indhold"
+MAIN_MENU = "Hovedmenu"
+MENU, CLOSE, CLOSE_MENU = "Menu", "Luk", "Luk menu"
+USER = "Bruger"
+LOG_IN, LOG_OUT = "Log ind", "Log af"
+FRONT_PAGE = "Forside"
+ABOUT_YOU = "Oplysninger om dig"
+FAULT_REPORT = "Fejlmeld mødebooking"
+CONTROL_PAGE = "Kontrolside"
+OPENS_ELSEWHERE = "(andet websted)"
+FOOTER = "Sidefod"
+
+PAGES: Mapping[str, tuple[str, str]] = {
+    "/cv": ("CV", "Her kan du se og rette dit CV."),
+    "/jobforslag": ("Jobforslag", "Her finder du job, som passer til det, du søger."),
+    "/joblog": ("Joblog", "Her skriver du, hvilke job du har søgt."),
+    "/moedebooking": ("Mødebooking", "Her booker du møder med dit jobcenter."),
+    "/kompetenceafklaring-og-sprogkort": (
+        "Kompetenceafklaring og sprogkort",
+        "Her kan du få afklaret dine kompetencer og hente et sprogkort.",
+    ),
+    "/tilgaengelighed": (
+        "Tilgængelighed",
+        "Siderne er bygget, så alle kan bruge dem: med tastatur, med skærmlæser og uden JavaScript.",
+    ),
+}
+"""The other pages: path → heading and sentence. They show that nothing of theirs depends on a register (§3.1)."""
+
+FOOTER_COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "Jobsøgning": ("/cv", "/jobforslag", "/kompetenceafklaring-og-sprogkort"),
+    "Planer og aftaler": ("/joblog", "/moedebooking", "/fejlmeld-moedebooking"),
+    "Om portalen": ("/tilgaengelighed", "/kontrol"),
+}
+"""Column → its links (§1.2: »Kompetenceafklaring og sprogkort« stands under »Jobsøgning«)."""
+
+# Log-in.
+LOG_IN_LEAD = "Vælg en af de konstruerede borgere. I en rigtig portal logger man ind med MitID."
+LOG_IN_NONE = "Listen over borgere kan ikke hentes lige nu. Prøv igen om lidt."
+LOG_IN_AS = "Log ind som"
+LOGGED_OUT = "Du er logget af."
+
+# The front page and its banner (§1.1).
+WELCOME = "Velkommen til Jobportalen"
+WELCOME_NAMED = "Velkommen, {name}"
+FRONT_LEAD = "Her finder du dit CV, dine jobforslag og dine møder med jobcentret."
+BANNER_HEADING = "Ny side: Oplysninger om dig"
+BANNER_TEXT = (
+    "På siden »Oplysninger om dig« kan du se, "
+    "hvilke oplysninger om uddannelse, job og økonomisk hjælp der er hentet om dig."
+)
+BANNER_LINK = "Gå til Oplysninger om dig"
+BANNER_DISMISS = "Vis ikke denne besked igen"
+BANNER_STAYS = "Beskeden kan ikke fjernes lige nu. Prøv igen senere."
+
+# »Oplysninger om dig« (§4.1).
+ABOUT_YOU_LEAD = "Oplysningerne er hentet automatisk. Dit jobcenter har mulighed for at se de samme oplysninger."
+OVERVIEWS: Mapping[str, str] = {
+    "education": "Overblik over dine uddannelser",
+    "employment": "Overblik over tidligere job",
+    "benefits": "Overblik over økonomisk hjælp",
+}
+SECTIONS: Mapping[str, str] = {
+    "completed_educations": "Uddannelser, som du tidligere har taget",
+    "started_educations": "Uddannelser, som du tidligere er startet på",
+    "su_attempts": "SU-forsøg",
+    "fgu": "Forberedende Grunduddannelse (FGU)",
+    "stu": "Særligt Tilrettelagt Ungdomsuddannelse (STU)",
+    "employments": "Tidligere job",
+    "benefits": "Økonomisk hjælp",
+}
+COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "completed_educations": ("Uddannelse", "Afsluttet"),
+    "started_educations": ("Uddannelse", "Status", "År"),
+    "fgu": ("Sted", "Speciale", "Status", "Startdato", "Slutdato"),
+    "stu": ("Sted", "Status", "Startdato", "Slutdato"),
+    "employments": ("Arbejdsgiver", "Periode"),
+    "benefits": ("Ydelse", "Periode", "Samtidig i job"),
+}
+STATUS: Mapping[str, str] = {"ongoing": "I gang", "interrupted": "Afbrudt", "completed": "Gennemført"}
+STARTED: Mapping[str, str] = {"ongoing": "Startet", "interrupted": "Afbrudt"}
+"""Which year section B shows: that of the start, or of the interruption (R2)."""
+SU_ATTEMPTS = "Antal ungdomsuddannelser, som er registreret påbegyndt med SU: {count}"
+SU_NOTE = "Der bliver kun vist data fra og med 2018 og fra dit fyldte 18. år."
+SOURCE = "Kilde: {source}"
+FETCHED = "Hentet {when}"
+SHOW_ALL = "Vis alle"
+SHOW_ALL_OF: Mapping[str, str] = {"employments": "{count} job", "benefits": "{count} ydelser"}
+"""What a screen reader adds to »Vis alle«, so that the links can be told apart."""
+COMPETENCE_FOLDER = "Min kompetencemappe"
+COMPETENCE_FOLDER_URL = "https://minkompetencemappe.dk"
+UNAVAILABLE = UNAVAILABLE_TEXT
+PENDING = "Henter oplysninger …"
+UPDATE = "Opdatér siden"
+UPDATE_LEAD = "Nogle oplysninger er ved at blive hentet."
+NOTHING = "Der er ingen oplysninger om dig at vise."
+AGAIN = "Prøv igen"
+AGAIN_LEAD = "Nogle af oplysningerne kunne ikke hentes lige nu."
+AGAIN_TOO_SOON = "Du har lige prøvet. Vent lidt, før du prøver igen."
+TOLD_READY = "Hentet: {sections}."
+TOLD_UNAVAILABLE = "Kunne ikke hentes: {sections}."
+TOLD_EMPTY = "Ingen oplysninger: {sections}."
+
+# »Fejlmeld mødebooking« (§3.5).
+REPORT_LEAD = "Oplever du fejl i mødebooking, kan du skrive til leverandøren af systemet her."
+REPORT_PRIVACY = "Skriv ikke dit CPR-nummer. Leverandøren får kun din tekst og ikke, hvem du er."
+REPORT_LABEL = "Beskriv fejlen"
+REPORT_HINT = f"Du kan skrive op til {LIMIT} tegn."
+REPORT_SEND = "Send fejlmelding"
+REPORT_EMPTY = "Skriv, hvad fejlen er."
+REPORT_TOO_LONG = "Teksten er {length} tegn. Der er plads til {limit}, så {excess} tegn er for meget."
+REPORT_CHARACTERS = "Teksten har tegn, som ikke kan sendes. Skriv den uden særlige styretegn."
+REPORT_TOO_MANY = "Du har sendt mange fejlmeldinger. Vent lidt, før du sender en til. Din tekst er her stadig."
+REPORT_NOT_NOW = (
+    "Fejlmeldingen kunne ikke modtages lige nu. Din tekst er her stadig. Prøv igen om lidt; "
+    "den bliver kun registreret én gang, også hvis du sender den flere gange."
+)
+REPORT_KEY_USED = "Du har allerede sendt en fejlmelding herfra. Send igen, hvis du også vil sende denne."
+REPORT_STALE = "Siden havde stået åben for længe. Din tekst er her stadig. Send den igen."
+REPORT_LOGGED_OUT = (
+    "Du er blevet logget af. Din tekst er her stadig. Log ind i et andet vindue, og send den så igen herfra."
+)
+REPORT_BODY_TOO_LARGE = "Teksten var alt for lang til at blive modtaget. Skriv højst {limit} tegn."
+ERROR_PREFIX = "Fejl: "
+COUNTER_LEFT = "Du har {left} tegn tilbage"
+COUNTER_EXCESS = "Du har {excess} tegn for meget"
+COUNTER_FULL = "Der kan ikke indtastes flere tegn"
+COUNTER_LEFT_OUT = "{count} tegn blev ikke indsat."
+
+RECEIPT = "Tak for din fejlmelding"
+RECEIPT_NUMBER = "Fejlmeldingens nummer"
+RECEIPT_ACCEPTED_AT = "Modtaget"
+RECEIPT_STATE = "Status"
+RECEIPT_CASE = "Leverandørens sagsnummer"
+RECEIPT_STATES: Mapping[str, str] = {
+    "accepted": "Modtaget. Den bliver sendt til leverandøren.",
+    "sending": "Ved at blive sendt til leverandøren.",
+    "delivered": "Sendt til leverandøren.",
+    "rejected": "Leverandøren kunne ikke tage imod den. En medarbejder ser på den.",
+    "gave_up": "Den kunne ikke sendes til leverandøren. En medarbejder ser på den.",
+}
+RECEIPT_STATE_UNKNOWN = "Kan ikke vises lige nu. Fejlmeldingen er modtaget."
+RECEIPT_UPDATE = "Opdatér status"
+RECEIPT_ANOTHER = "Send en fejlmelding mere"
+
+# What goes wrong with a page itself.
+NOT_FOUND = "Siden findes ikke"
+NOT_FOUND_LEAD = "Adressen er måske skrevet forkert, eller siden er flyttet."
+REFUSED = "Handlingen blev ikke gennemført"
+REFUSED_LEAD = "Siden havde stået åben for længe, eller den blev sendt fra et andet sted. Gå tilbage, og prøv igen."
+DEFECT = "Der er sket en fejl"
+DEFECT_LEAD = "Prøv igen senere."
+TO_FRONT_PAGE = "Gå til forsiden"
+
+# The demo's control page.
+CONTROL_LEAD = "Her kan du tage hvert register ned og sætte det i gang igen, og se, hvordan siden klarer det."
+CONTROL_NONE = "Registrenes simulatorer svarer ikke."
+CONTROL_COLUMNS = ("Register", "Tilstand", "Modtagne kald", "Skift")
+UPSTREAMS: Mapping[str, str] = {
+    "udb": "Ungedatabasen (UDB)",
+    "su": "SU",
+    "eindkomst": "eIndkomst",
+    "cvr": "CVR-registeret",
+    "ydelse": "STARs Ydelsesregister",
+    "booking_vendor": "Leverandør af mødebooking",
+}
+CONTROL_STATES: Mapping[str, str] = {"up": "I gang", "down": "Nede", "slow": "Langsom", "other": "Anden fejl"}
+CONTROL_ACTIONS: Mapping[str, str] = {"down": "Tag ned", "slow": "Gør langsom", "up": "Sæt i gang igen"}

@@ -1,0 +1,160 @@
+"""The API as a real server on a real socket, over the test's Redis, and somebody who signs tokens for it."""
+
+import asyncio
+import json
+import time
+from contextlib import asynccontextmanager
+from datetime import date, timedelta
+
+import httpx
+import jwt
+import pytest
+import uvicorn
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+from portal import api
+from simulators import citizens
+from workers.domain.cpr import Cpr
+from workers.domain.overview import Employment, sections_of
+from workers.runtime import Services
+
+ISSUER, AUDIENCE = "https://login.example", "registerbro"
+ME, OTHER = citizens.EXAMPLE.cpr, citizens.FOUR_JOBS.cpr
+CITIZEN_SCOPE = "overview:read overview:refresh fault-report:write"
+JOB = Employment(employer="Føtex", start=date(2019, 1, 1), end=date(2020, 5, 31))
+
+
+class Signer:
+    """Who logs citizens in: keys, their public set in a file, and tokens."""
+
+    def __init__(self, path):
+        self.path = path
+        self.keys = {}
+        self.new_key("first")
+
+    def new_key(self, name, algorithm="ES256"):
+        key = ec.generate_private_key(ec.SECP256R1()) if algorithm == "ES256" else rsa.generate_private_key(65537, 2048)
+        self.keys[name] = (key, algorithm)
+        self.publish()
+
+    def forget(self, name):
+        del self.keys[name]
+        self.publish()
+
+    def publish(self):
+        keys = []
+        for name, (key, algorithm) in self.keys.items():
+            kind = jwt.get_algorithm_by_name(algorithm)
+            keys.append({**json.loads(kind.to_jwk(key.public_key())), "kid": name, "alg": algorithm, "use": "sig"})
+        self.path.write_text(json.dumps({"keys": keys}), encoding="utf-8")
+
+    def token(self, cpr=ME, *, key="first", scope=CITIZEN_SCOPE, **claims):
+        now = int(time.time())
+        all_claims = {
+            "iss": ISSUER, "aud": AUDIENCE, "sub": "somebody", "iat": now, "exp": now + 600, "cpr": cpr,
+            "contact_groups": [12], "education_order": False, "scope": scope,
+        } | claims  # fmt: skip
+        signing, algorithm = self.keys[key]
+        kept = {name: value for name, value in all_claims.items() if value is not None}
+        return jwt.encode(kept, signing, algorithm, headers={"kid": key})
+
+    def public_pem(self, name="first"):
+        public = self.keys[name][0].public_key()
+        return public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+@pytest.fixture
+def signer(tmp_path):
+    return Signer(tmp_path / "jwks.json")
+
+
+@pytest.fixture
+def own_settings():
+    """What a test module sets otherwise."""
+    return {}
+
+
+@pytest.fixture
+def settings(app, make_settings, signer, own_settings):
+    return make_settings(
+        **{"JWKS_FILE": str(signer.path), "JWT_ISSUER": ISSUER, "JWT_AUDIENCE": AUDIENCE}
+        | {f"{name}__BASE_URL": "http://127.0.0.1:9" for name in ("UDB", "SU", "EINDKOMST", "CVR", "YDELSE")}
+        | own_settings
+    )
+
+
+@asynccontextmanager
+async def serving(application):
+    """Its address, while it is served."""
+    server = uvicorn.Server(uvicorn.Config(application, port=0, log_config=None, lifespan="on"))
+    task = asyncio.create_task(server.serve())
+    while not server.started:
+        assert not task.done(), task.exception()
+        await asyncio.sleep(0.01)
+    (listening, *_) = server.servers[0].sockets
+    yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    server.should_exit = True
+    await task
+
+
+@pytest.fixture
+async def url(settings):
+    async with serving(api.create(settings)) as address:
+        yield address
+
+
+@pytest.fixture
+async def services(settings):
+    it = Services(settings)
+    yield it
+    await it.close()
+
+
+class Client:
+    """Calls the API, with a citizen's token unless a test gives another."""
+
+    def __init__(self, url, signer):
+        self.http = httpx.AsyncClient(base_url=url, timeout=30)
+        self.signer = signer
+
+    async def call(self, method, path, token=None, **rest):
+        headers = rest.pop("headers", {})
+        bearer = {"Authorization": f"Bearer {token or self.signer.token()}"} if token != "" else {}
+        return await self.http.request(method, path, headers={**bearer, **headers}, **rest)
+
+    async def get(self, path, token=None, **rest):
+        return await self.call("GET", path, token, **rest)
+
+    async def post(self, path, token=None, **rest):
+        return await self.call("POST", path, token, **rest)
+
+    async def put(self, path, token=None, **rest):
+        return await self.call("PUT", path, token, **rest)
+
+
+@pytest.fixture
+async def client(url, signer):
+    it = Client(url, signer)
+    yield it
+    await it.http.aclose()
+
+
+def problem(answer):
+    """A problem's status and type; that it is one, and holds no CPR number."""
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert ME not in answer.text
+    body = answer.json()
+    assert body["status"] == answer.status_code
+    return answer.status_code, body["type"]
+
+
+def sections(answer):
+    return {section["id"]: section for overview in answer.json()["overviews"] for section in overview["sections"]}
+
+
+async def settle(services, register, items=None, cpr=ME, **times):
+    """What a worker does at the end of a refresh that went well."""
+    ages = {"age": timedelta(0), "fresh_for": timedelta(hours=12), "usable_for": timedelta(hours=72)} | times
+    content = {section.id: [] for section in sections_of(register)} | (items or {})
+    await services.entries.store(services.citizens.id_of(Cpr.parse(cpr)), register, content, **ages)

@@ -1,0 +1,86 @@
+"""The API is what its OpenAPI document says, whatever is thrown at it: no 5xx, and every answer as documented."""
+
+import threading
+from contextlib import suppress
+
+import pytest
+import schemathesis
+import uvicorn
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis.errors import Unsatisfiable
+from schemathesis import GenerationMode
+from schemathesis.specs.openapi import checks
+
+from config.celery import QUEUES
+from portal import api
+from tests.portal.api.conftest import CITIZEN_SCOPE
+
+EVERY_SCOPE = f"{CITIZEN_SCOPE} ops:read ops:write"
+EXAMPLES = 15
+NOT_PROMISED = [
+    checks.positive_data_acceptance,  # what R9 says of a text, JSON Schema cannot: it counts other characters
+    checks.negative_data_rejection,  # parameters that no call knows are ignored, as everywhere on the web
+]
+STREAMS = "/v1/overview/events"
+"""Ends only when every register is settled; it has tests of its own."""
+
+
+@pytest.fixture
+def served(settings, empty_redis):
+    """Served from a thread, since schemathesis calls without a loop; with a sign of life from every queue."""
+    with empty_redis["broker"].client() as broker:
+        broker.mset({f"alive:{queue}": 1 for queue in QUEUES})
+    server = uvicorn.Server(uvicorn.Config(api.create(settings), port=0, log_config=None, lifespan="on"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+    (listening, *_) = server.servers[0].sockets
+    yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture(params=["valid", "operator", "wrong", "none"])
+def headers(request, signer):
+    tokens = {
+        "valid": signer.token(scope=EVERY_SCOPE),
+        "operator": signer.token(None, scope=EVERY_SCOPE),
+        "wrong": "x.y.z",
+    }
+    return {"Authorization": f"Bearer {tokens[request.param]}"} if request.param in tokens else {}
+
+
+@pytest.fixture
+def own_settings():
+    return {"REFRESHES_PER_MINUTE": "100000"}
+
+
+@pytest.fixture
+def contract(served):
+    return schemathesis.openapi.from_url(f"{served}/openapi.json")
+
+
+@pytest.mark.parametrize("generation", list(GenerationMode), ids=lambda mode: mode.value)
+def test_every_answer_is_as_documented(contract, headers, generation):
+    for found in contract.exclude(path=STREAMS).get_all_operations():
+        operation = found.ok()
+
+        @given(case=operation.as_strategy(generation_mode=generation))
+        @hypothesis_settings(
+            max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), database=None
+        )
+        def each(case):
+            case.call_and_validate(headers=headers, timeout=30, excluded_checks=NOT_PROMISED)
+
+        with suppress(Unsatisfiable):  # a call that takes nothing cannot be given anything wrong
+            each()
+
+
+def test_every_call_has_examples_and_every_problem_its_name(contract):
+    paths = contract.raw_schema["paths"]
+    assert {"/v1/overview", "/v1/overview/refresh", STREAMS, "/v1/banner", "/v1/fault-reports"} <= set(paths)
+    assert paths["/v1/overview"]["get"]["responses"]["200"]["content"]["application/json"]["example"]["overviews"]
+    names = contract.raw_schema["components"]["schemas"]["Problem"]["properties"]["type"]["enum"]
+    assert {"outside-target-group", "fault-report-too-long", "rate-limited", "unauthorised"} <= set(names)

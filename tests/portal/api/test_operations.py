@@ -1,0 +1,70 @@
+"""What operators and machines ask: overrides, alive, ready, metrics."""
+
+import pytest
+
+from config.celery import QUEUES
+from config.settings import UPSTREAMS
+from tests.portal.api.conftest import problem
+from workers import heartbeat
+from workers.resilience.admission import Override
+
+
+@pytest.mark.parametrize("upstream", UPSTREAMS)
+async def test_an_override_is_in_force_for_everybody_and_is_lifted(client, signer, services, upstream):
+    token = signer.token(None, scope="ops:write", sub="vagten")
+    path = f"/v1/registers/{upstream}/override"
+    answer = await client.put(path, token, json={"override": "forced_open", "reason": "varslet vedligehold"})
+    assert answer.json() == {"name": upstream, "override": "forced_open"}
+    ordered = await services.overrides.get(upstream)
+    assert (ordered.override, ordered.by, ordered.reason) == (Override.FORCED_OPEN, "vagten", "varslet vedligehold")
+    assert await services.admission(upstream).shared.override() is Override.FORCED_OPEN
+    assert (await client.put(path, token, json={"override": None})).json()["override"] is None
+    assert await services.overrides.get(upstream) is None
+    assert await services.admission(upstream).shared.override() is None
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "expected"),
+    [
+        ("nobody", {"override": None}, (404, "not-found")),
+        ("udb", {"override": "forced_open"}, (422, "invalid-request")),
+        ("udb", {"override": "forced_open", "reason": "  "}, (422, "invalid-request")),
+        ("udb", {"override": "closed", "reason": "x"}, (422, "invalid-request")),
+        ("udb", {"reason": "x"}, (422, "invalid-request")),
+    ],
+)
+async def test_an_order_that_says_nothing_is_refused(client, signer, name, body, expected):
+    answer = await client.put(f"/v1/registers/{name}/override", signer.token(None, scope="ops:write"), json=body)
+    assert problem(answer) == expected
+
+
+async def test_it_is_alive_whatever_is_missing(client, redis_servers):
+    assert (await client.get("/healthz", "")).json() == {"status": "alive"}
+
+
+async def test_it_is_ready_when_every_queue_has_shown_a_sign_of_life(client, services):
+    before = await client.get("/readyz", "")
+    assert (before.status_code, before.json()["ready"]) == (503, False)
+    assert before.json()["redis"] == {"broker": True, "ledger": True, "cache": True}
+    for queue in QUEUES:
+        await heartbeat.mark(services.coordination, queue)
+    after = await client.get("/readyz", "")
+    assert (after.status_code, after.json()["ready"]) == (200, True)
+
+
+@pytest.mark.parametrize("server", ["broker", "ledger", "cache"])
+@pytest.mark.xdist_group("processes")
+async def test_it_is_not_ready_without_a_redis_and_names_it(client, services, redis_servers, server):
+    redis_servers[server].stop()
+    try:
+        answer = await client.get("/readyz", "")
+    finally:
+        redis_servers[server].start()
+    assert answer.status_code == 503
+    assert [name for name, is_there in answer.json()["redis"].items() if not is_there] == [server]
+
+
+async def test_metrics_are_prometheus_text(client):
+    answer = await client.get("/metrics", "")
+    assert answer.headers["content-type"].startswith("text/plain")
+    assert "registerbro_upstream_calls_total" in answer.text

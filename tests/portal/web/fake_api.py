@@ -1,0 +1,269 @@
+"""A server that answers as the HTTP API is documented, with every state that it can have at a test's will."""
+
+import asyncio
+import json
+import threading
+import uuid
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any, Self
+
+import jwt
+from aiohttp import web
+
+from workers.domain import fault_report
+from workers.domain.overview import OVERVIEWS, SECTIONS, UNAVAILABLE_TEXT
+
+ISSUER, AUDIENCE = "the portal under test", "registerbro"
+
+ITEMS: dict[str, list[dict[str, Any]]] = {
+    "completed_educations": [{"name": "Htx", "year": 2018}],
+    "started_educations": [
+        {"name": "Hf", "status": "ongoing", "year": 2022},
+        {"name": "Eux", "status": "interrupted", "year": 2020},
+    ],
+    "su_attempts": [{"count": 2}],
+    "fgu": [
+        {
+            "place": "FGU Hovedstaden", "speciality": "Almen grunduddannelse", "status": "interrupted",
+            "start": "2019-08-12", "end": "2020-02-01",
+        }
+    ],
+    "stu": [{"place": "STU Ærø", "status": "completed", "start": "2020-08-10", "end": "2021-06-25"}],
+    "employments": [
+        {"employer": "Bageriet på Hjørnet ApS", "start": "2021-02-01", "end": "2021-09-30"},
+        {"employer": "Føtex Ærøskøbing", "start": "2019-01-01", "end": "2020-05-31"},
+    ],
+    "benefits": [
+        {"type": "Uddannelseshjælp", "start": "2021-03-01", "end": None, "concurrent_job": True},
+        {"type": "Sygedagpenge", "start": "2020-06-01", "end": "2020-07-15", "concurrent_job": False},
+    ],
+}  # fmt: skip
+"""What a page with all of it shows; the items of design.md, and one more of each where there may be several."""
+
+
+def jobs(count: int) -> list[dict[str, Any]]:
+    """So many employments, newest first."""
+    return [
+        {"employer": f"Job nr. {n}", "start": f"20{n:02}-01-01", "end": f"20{n:02}-12-31"} for n in range(count, 0, -1)
+    ]
+
+
+class FakeApi:
+    """Runs on an event loop in a thread of its own, as a context manager; `url` is its address.
+
+    `failing` makes every call end in `refuse` (connections), `hang`, `500`, `nonsense`, `garbage` or `outside`.
+    """
+
+    def __init__(self, jwks: dict[str, Any]) -> None:
+        self._key = jwt.PyJWK(jwks["keys"][0])
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="fake API", daemon=True)
+        self._changed = asyncio.Event()
+        self.sections: dict[str, dict[str, Any]] = {}
+        self.failing: str | None = None
+        self.answers_reports_with: tuple[int, dict[str, Any]] | None = None
+        self.dismissed: set[str] = set()
+        self.reports: dict[str, dict[str, Any]] = {}
+        self.calls: list[str] = []
+        self.claims: dict[str, Any] = {}
+        self.listening = 0
+        self._streams: list[asyncio.Transport] = []
+        self.fill()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._run(self._start())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._run(self._runner.cleanup())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def reset(self) -> None:
+        """As it was at the start."""
+        self.failing = self.answers_reports_with = None
+        self.dismissed.clear()
+        self.reports.clear()
+        self.calls.clear()
+        self.fill()
+
+    def fill(self) -> None:
+        """Every section has data."""
+        for section in SECTIONS:
+            self.ready(section.id, ITEMS[section.id])
+
+    def ready(
+        self, name: str, items: list[dict[str, Any]], *, fetched_at: datetime | None = None, stale: bool = False
+    ) -> None:
+        """A section with data."""
+        when = (fetched_at or datetime.now(UTC)).isoformat()
+        again = 1 if stale else None
+        self._put(
+            name, state="ready" if items else "empty", items=items, fetched_at=when, stale=stale, retry_after=again
+        )
+
+    def empty(self, *names: str) -> None:
+        """Sections without data; all of them, if none is named."""
+        for name in names or ITEMS:
+            self.ready(name, [])
+
+    def pending(self, *names: str) -> None:
+        """Sections that are being fetched; all of them, if none is named."""
+        for name in names or ITEMS:
+            self._put(name, state="pending")
+
+    def unavailable(self, *names: str, retry_after: int = 1) -> None:
+        """Sections that cannot be fetched; all of them, if none is named."""
+        for name in names or ITEMS:
+            self._put(name, state="unavailable", message=UNAVAILABLE_TEXT, retry_after=retry_after)
+
+    def end_streams(self) -> None:
+        """Breaks off every stream of events, as a server that dies does."""
+        self._loop.call_soon_threadsafe(lambda: [transport.abort() for transport in self._streams])
+
+    def _put(self, name: str, **said: Any) -> None:
+        section = next(section for section in SECTIONS if section.id == name)
+        plain = {"fetched_at": None, "stale": False, "retry_after": None, "message": None, "items": []}
+        self.sections[name] = {"id": name, "register": section.register, "source": section.source, **plain, **said}
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._tell)
+
+    def _tell(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def _run(self, coroutine: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(30)
+
+    async def _start(self) -> None:
+        app = web.Application(middlewares=[self._middleware])
+        app.add_routes([
+            web.get("/v1/overview", self._overview),
+            web.post("/v1/overview/refresh", self._refresh),
+            web.get("/v1/overview/events", self._events),
+            web.get("/v1/banner", self._banner),
+            web.put("/v1/banner/dismissed", self._dismiss),
+            web.post("/v1/fault-reports", self._hand_in),
+            web.get("/v1/fault-reports/{id}", self._report),
+        ])  # fmt: skip
+        self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1, access_log=None)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+
+    @web.middleware
+    async def _middleware(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        self.calls.append(f"{request.method} {request.path}")
+        match self.failing:
+            case "refuse":
+                assert request.transport is not None
+                request.transport.abort()
+                return web.Response()
+            case "hang":
+                await asyncio.Event().wait()
+            case "500":
+                return problem(500, "internal")
+            case "garbage":
+                return web.Response(body=b"\xff\xfe<html>", content_type="text/html")
+            case "nonsense":
+                return web.json_response({"overviews": "none", "visible": 17, "id": None})
+            case "outside":
+                return problem(403, "outside-target-group")
+        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        try:
+            self.claims = jwt.decode(
+                token,
+                self._key,
+                ["ES256"],
+                issuer=ISSUER,
+                audience=AUDIENCE,
+                options={"require": ["exp", "sub", "cpr"]},
+            )
+        except jwt.InvalidTokenError:
+            return problem(401, "unauthorised")
+        response: web.StreamResponse = await handler(request)
+        return response
+
+    async def _overview(self, _: web.Request) -> web.Response:
+        overviews = [
+            {"id": name, "sections": [self.sections[one.id] for one in SECTIONS if one.overview == name]}
+            for name in OVERVIEWS
+        ]
+        complete = not self._waiting()
+        return web.json_response(
+            {"complete": complete, "generated_at": datetime.now(UTC).isoformat(), "overviews": overviews}
+        )
+
+    def _waiting(self) -> bool:
+        return any(section.get("state") == "pending" for section in self.sections.values())
+
+    async def _refresh(self, _: web.Request) -> web.Response:
+        return web.json_response({"registers": {}}, status=202)
+
+    async def _events(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        self.listening += 1
+        assert isinstance(request.transport, asyncio.Transport)
+        self._streams.append(request.transport)
+        told: dict[str, dict[str, Any]] = {}
+        try:
+            with suppress(ConnectionResetError):
+                while True:
+                    changed = self._changed
+                    for name, section in list(self.sections.items()):
+                        if section.get("state") != "pending" and told.get(name) != section:
+                            told[name] = section
+                            await response.write(f"event: section\ndata: {json.dumps(section)}\n\n".encode())
+                    if not self._waiting():
+                        break
+                    await changed.wait()
+                await response.write(b"event: settled\ndata: {}\n\n")
+        finally:
+            self.listening -= 1
+            self._streams.remove(request.transport or self._streams[0])
+        return response
+
+    async def _banner(self, _: web.Request) -> web.Response:
+        return web.json_response({"in_target_group": True, "visible": self.claims["cpr"] not in self.dismissed})
+
+    async def _dismiss(self, _: web.Request) -> web.Response:
+        self.dismissed.add(self.claims["cpr"])
+        return web.Response(status=204)
+
+    async def _hand_in(self, request: web.Request) -> web.Response:
+        if self.answers_reports_with is not None:
+            status, facts = self.answers_reports_with
+            return problem(status, **facts)
+        body = await request.json()
+        try:
+            text = fault_report.validate(body["text"])
+        except fault_report.FaultReportTooLong as error:
+            return problem(422, "fault-report-too-long", length=error.length, limit=error.limit, excess=error.excess)
+        key = request.headers["Idempotency-Key"]
+        report = self.reports.setdefault(
+            key,
+            {
+                "id": str(uuid.uuid4()), "status": "accepted", "accepted_at": datetime.now(UTC).isoformat(),
+                "text": text, "page": body.get("page"), "error_code": body.get("error_code"), "case": None,
+            },
+        )  # fmt: skip
+        if report["text"] != text:
+            return problem(422, "idempotency-key-reused")
+        return web.json_response({name: report[name] for name in ("id", "status", "accepted_at")}, status=202)
+
+    async def _report(self, request: web.Request) -> web.Response:
+        for report in self.reports.values():
+            if report["id"] == request.match_info["id"]:
+                return web.json_response({name: report[name] for name in ("id", "status", "accepted_at", "case")})
+        return problem(404, "not-found")
+
+
+def problem(status: int, type: str, **facts: Any) -> web.Response:  # noqa: A002 - the member's name
+    """A problem (RFC 9457) as the API gives it."""
+    body = {"type": type, "title": type, "status": status, "detail": type, **facts}
+    return web.json_response(body, status=status, content_type="application/problem+json")
