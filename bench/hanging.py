@@ -1,0 +1,104 @@
+"""What one register that hangs costs the others: `python bench/hanging.py` prints both times and their ratio as JSON.
+
+Refreshes of SU are timed from the request to the page, in turns: while Ungedatabasen answers, and while every one of
+its calls hangs and its queue is full of refreshes. Workers, Redis and simulators are processes of their own.
+"""
+
+import asyncio
+import itertools
+import json
+import os
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from config import logging
+from config.settings import settings
+from ops.local import installation
+from portal.reader import Page, Reader, SectionState
+from simulators import Control
+from workers import refresh
+from workers.cache.entries import entry_key
+from workers.domain.cpr import Cpr
+from workers.refresh import Citizen, Reason
+from workers.runtime import Services
+
+TURNS = 10
+REFRESHES_PER_TURN = 40
+LATENCY = {"kind": "latency", "median": 0.05, "p99": 0.1}
+
+
+class Portal:
+    """Asks for refreshes and times them."""
+
+    def __init__(self, citizens: list[Citizen]) -> None:
+        self._services, self._reader = Services(settings()), Reader(settings())
+        self._citizens = citizens
+        self._turn = itertools.cycle(citizens)
+
+    async def refresh_all(self, register: str) -> None:
+        """Asks for every citizen's register."""
+        await asyncio.gather(*(self._request(citizen, register) for citizen in self._citizens))
+
+    async def timed(self, register: str) -> float:
+        """Seconds from the request to the page of the next citizen."""
+        citizen = next(self._turn)
+        await self._services.cache.delete(entry_key(self._services.citizens.id_of(citizen.cpr), register))
+        began = time.perf_counter()
+        await self._request(citizen, register)
+        while self._pending(await self._reader.page(citizen.cpr), register):  # noqa: ASYNC110 - as a page polls
+            await asyncio.sleep(0.002)
+        return time.perf_counter() - began
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._services.close()
+        await self._reader.close()
+
+    async def _request(self, citizen: Citizen, register: str) -> None:
+        today = datetime.now(UTC).date()
+        await refresh.request(self._services, citizen, [register], reason=Reason.OPERATOR, today=today)
+
+    def _pending(self, page: Page, register: str) -> bool:
+        return any(view.state is SectionState.PENDING for view in page.sections() if view.register_ == register)
+
+
+def _p99(times: list[float]) -> float:
+    return sorted(times)[int(len(times) * 0.99)]
+
+
+async def _measure(control: Control) -> dict[str, float]:
+    people = [Citizen(Cpr.parse(one["cpr"]), frozenset({12}), education_order=False) for one in control.citizens()]
+    portal = Portal(people)
+    normal: list[float] = []
+    hanging: list[float] = []
+    control.fault("su", LATENCY)
+    for _ in range(TURNS):
+        control.fault("udb", LATENCY)
+        normal += [await portal.timed("su") for _ in range(REFRESHES_PER_TURN)]
+        control.fault("udb", {"kind": "hang_before_headers"})
+        await portal.refresh_all("udb")
+        hanging += [await portal.timed("su") for _ in range(REFRESHES_PER_TURN)]
+    await portal.close()
+    return {
+        "normal_p99_s": round(_p99(normal), 4),
+        "hanging_p99_s": round(_p99(hanging), 4),
+        "ratio": round(_p99(hanging) / _p99(normal), 3),
+    }
+
+
+def main() -> None:
+    """Starts an installation, measures, and stops it."""
+    with tempfile.TemporaryDirectory() as directory, installation(Path(directory), {}) as here:
+        here.start_redis().start_simulators().start_workers()
+        os.environ.update(here.environment)
+        logging.configure("CRITICAL")
+        from workers import app  # noqa: F401, PLC0415 - importing it connects this process to the broker
+
+        with Control(here.upstreams) as control:
+            print(json.dumps(asyncio.run(_measure(control))))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What operations use: the `registerbro` command and what it starts."""

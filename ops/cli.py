@@ -1,0 +1,132 @@
+"""The `registerbro` command."""
+
+import asyncio
+import os
+import sys
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from config.settings import SettingsError, settings
+from config.windows import DENMARK
+from ops import alive, doctor, reports, secrets, status
+from ops.console import fail, open_settings
+from ops.queue import queue
+from workers.domain.cpr import Cpr, InvalidCpr
+
+cli = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Fetches what four registers know about a young job seeker, for the page »Oplysninger om dig«.",
+)
+
+
+@cli.command()
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="End by itself after the outage has been shown.")] = False,  # noqa: FBT002
+) -> None:
+    """Start everything on this machine, and watch a register fail and recover."""
+    from ops import demo as demonstration  # noqa: PLC0415 - the other commands need none of it
+
+    raise typer.Exit(demonstration.main(once=once))
+
+
+@cli.command()
+def refresh(
+    register: Annotated[list[str] | None, typer.Option(help="A register to refresh; all when none is named.")] = None,
+    contact_group: Annotated[list[int] | None, typer.Option(help="A contact group of the citizen.")] = None,
+    education_order: Annotated[bool, typer.Option(help="The citizen has an uddannelsespålæg.")] = False,  # noqa: FBT002
+) -> None:
+    """Ask for a citizen's registers to be brought up to date. The CPR number is read from standard input."""
+    cpr = _cpr_from_input()
+    open_settings()
+    from workers import app, refresh as use_case  # noqa: F401, I001, PLC0415 - importing the app reads the settings
+    from workers.runtime import Services  # noqa: PLC0415
+
+    async def ask() -> dict[str, use_case.Requested]:
+        services = Services(settings())
+        try:
+            citizen = use_case.Citizen(cpr, frozenset(contact_group or ()), education_order)
+            return await use_case.request(
+                services, citizen, register, reason=use_case.Reason.OPERATOR, today=datetime.now(DENMARK).date()
+            )
+        finally:
+            await services.close()
+
+    try:
+        answers = asyncio.run(ask())
+    except use_case.UnknownRegister as error:
+        fail(str(error))
+    except use_case.OutsideTargetGroup:
+        fail("outside-target-group: this citizen's registers may not be fetched; see --contact-group")
+    for name, answer in answers.items():
+        print(f"{name}: {answer.state}")
+    if any(answer.state is use_case.State.UNAVAILABLE for answer in answers.values()):
+        raise typer.Exit(1)
+
+
+@cli.command()
+def page() -> None:
+    """Print a citizen's page as JSON, as the cache has it. The CPR number is read from standard input."""
+    cpr = _cpr_from_input()
+    open_settings()
+    from portal.reader import Reader  # noqa: PLC0415
+
+    async def read() -> str:
+        reader = Reader(settings())
+        try:
+            return (await reader.page(cpr)).json_text()
+        finally:
+            await reader.close()
+
+    print(asyncio.run(read()))
+
+
+@cli.command()
+def serve(
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 8000,
+) -> None:
+    """Serve the HTTP API for portals, until the process is asked to end."""
+    chosen = open_settings()
+    from portal import server  # noqa: PLC0415 - the other commands need none of it
+
+    try:
+        server.run(chosen, host, port)
+    except SettingsError as error:
+        fail(str(error))
+
+
+@cli.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+def simulate(context: typer.Context) -> None:
+    """Run the upstreams' simulators, until the process is asked to end; `--help` lists their options."""
+    # A process of its own, since nothing of the product may import them.
+    os.execv(sys.executable, [sys.executable, "-m", "simulators", *context.args])  # noqa: S606 - no shell is meant
+
+
+cli.add_typer(queue, name="queue")
+cli.add_typer(reports.cli, name="reports")
+cli.command()(status.status)
+cli.command()(status.breaker)
+cli.command()(doctor.doctor)
+cli.command("secrets")(secrets.make)
+cli.command()(alive.alive)
+
+
+def _cpr_from_input() -> Cpr:
+    """From standard input and never from an argument, which everybody on the machine could read."""
+    text = typer.prompt("CPR number", hide_input=True) if sys.stdin.isatty() else sys.stdin.readline()
+    try:
+        return Cpr.parse(text.strip())
+    except InvalidCpr as error:
+        fail(str(error))
+
+
+def main() -> None:
+    """The entry point of the `registerbro` command."""
+    cli()
+
+
+if __name__ == "__main__":
+    main()

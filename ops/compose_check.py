@@ -1,0 +1,356 @@
+"""`make compose-check`: the containers over HTTP: a page, an outage in one section, a killed worker, a rolling restart.
+
+Prints one line per promise, and the figures as JSON at the end; exit status 1 names the promise that was not kept.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from ops.local import PROJECT, free_port
+from portal.web import signing
+from workers.domain.cpr import Cpr
+from workers.domain.overview import UNAVAILABLE_TEXT
+
+PATIENCE_SECONDS = 120.0
+CROWD = 200
+REFRESHES_PER_SECOND = 20
+SERVICES = (
+    *("worker-udb", "worker-su", "worker-eindkomst", "worker-ydelse", "worker-booking-vendor"),
+    *("beat", "flower", "portal"),
+)
+REDIS_SERVERS = ("cache", "broker", "ledger")
+
+
+class NotKept(Exception):
+    """A promise that was not kept, by name."""
+
+
+class Compose:
+    """The project's containers under a name of their own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.portal_port, self.flower_port = free_port(), free_port()
+        self.secrets = folder / "secrets"
+        self._environment = {
+            **os.environ,
+            "COMPOSE_PROJECT_NAME": f"registerbro-check-{os.getpid()}",
+            "SECRETS": str(self.secrets),
+            "PORTAL_PORT": str(self.portal_port),
+            "FLOWER_PORT": str(self.flower_port),
+        }
+        self._program = ["docker-compose"] if shutil.which("docker-compose") else ["docker", "compose"]
+
+    def __call__(self, *arguments: str) -> str:
+        """What the command prints. Raises NotKept with the end of what it said when it fails."""
+        ended = subprocess.run(
+            [*self._program, "--profile", "demo", *arguments],
+            cwd=PROJECT, env=self._environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if ended.returncode:
+            raise NotKept(f"docker compose {' '.join(arguments)}: {ended.stderr.strip()[-1500:]}")
+        return ended.stdout
+
+    def containers(self, service: str) -> list[str]:
+        """The ids of a service's containers."""
+        return self("ps", "-q", service).split()
+
+
+class Visitor:
+    """Somebody with a browser: constructed citizens' pages and reports, over HTTP alone."""
+
+    def __init__(self, port: int, pem: bytes) -> None:
+        self._http = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30)
+        self._pem = pem
+        self._tokens: dict[str, str] = {}
+
+    def call(self, method: str, path: str, cpr: str = "6102991234", **rest: Any) -> httpx.Response:  # noqa: ANN401
+        """One call. Raises httpx.HTTPError."""
+        if cpr not in self._tokens:
+            self._tokens[cpr] = signing.sign(
+                self._pem, issuer="registerbro-demo", audience="registerbro", cpr=Cpr.parse(cpr),
+                contact_groups=[12], education_order=False,
+            )  # fmt: skip
+        headers = {"Authorization": f"Bearer {self._tokens[cpr]}", **rest.pop("headers", {})}
+        return self._http.request(method, path, headers=headers, **rest)
+
+    def page(self, cpr: str = "6102991234") -> dict[str, dict[str, Any]]:
+        """The sections of a page, by id."""
+        answer = self.call("GET", "/v1/overview", cpr)
+        if answer.status_code != 200:
+            raise NotKept(f"a page is always answered: {answer.status_code} {answer.text[:200]}")
+        return {section["id"]: section for overview in answer.json()["overviews"] for section in overview["sections"]}
+
+    def hand_in(self, number: int) -> str:
+        """Hands a report in, again with the same key until it is taken, as a portal does. Returns where it is found."""
+        key, body = str(uuid.uuid4()), {"text": f"Kalenderen er tom ({number})."}
+        ends = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < ends:
+            try:
+                cpr = crowd()[number % CROWD]
+                answer = self.call("POST", "/v1/fault-reports", cpr, json=body, headers={"Idempotency-Key": key})
+            except httpx.HTTPError:
+                time.sleep(0.2)
+                continue
+            if answer.status_code == 202:
+                return f"{answer.headers['location']} {cpr}"
+            time.sleep(0.2)
+        raise NotKept("a report is taken in the end")
+
+
+def crowd() -> list[str]:
+    """Constructed citizens whom no register knows, so that every section is empty; their days are 61 and up."""
+    return [f"6{n % 9 + 1}01{n // 9 + 10:02}{4000 + n}" for n in range(CROWD)]
+
+
+def until(what: str, is_so: Callable[[], bool], within: float = PATIENCE_SECONDS) -> float:
+    """Returns the seconds that it took. Raises NotKept, naming it, when it never is so."""
+    began = time.monotonic()
+    while time.monotonic() < began + within:
+        try:
+            if is_so():
+                return round(time.monotonic() - began, 1)
+        except httpx.HTTPError:
+            pass
+        time.sleep(0.2)
+    raise NotKept(f"{what}: not within {within:.0f} s")
+
+
+def states(page: dict[str, dict[str, Any]]) -> dict[str, str]:
+    """Section → state."""
+    return {name: section["state"] for name, section in page.items()}
+
+
+def say(promise: str, seen: object = "") -> None:
+    """One line for a promise that was kept."""
+    print(f"compose-check: {promise} {seen}".rstrip(), flush=True)
+
+
+def check(compose: Compose) -> dict[str, Any]:
+    """Every promise in turn. Returns the figures."""
+    figures: dict[str, Any] = {}
+    began = time.monotonic()
+    compose("build", "-q")
+    figures["build_seconds"] = round(time.monotonic() - began, 1)
+    began = time.monotonic()
+    compose("up", "-d")
+    visitor = Visitor(compose.portal_port, (compose.secrets / "portal" / "signing-key.pem").read_bytes())
+    until("the portal is ready", lambda: visitor.call("GET", "/readyz").status_code == 200)
+    figures["up_seconds"] = round(time.monotonic() - began, 1)
+    until("a page is ready", lambda: set(states(visitor.page()).values()) == {"ready"})
+    say("a page is ready over HTTP after", f"{figures['up_seconds']} s")
+    web = httpx.get(f"http://127.0.0.1:{compose.portal_port}/log-ind")
+    if web.status_code != 200 or "Alma Eksempel" not in web.text:
+        raise NotKept("the reference portal is served")
+    flower = httpx.get(f"http://127.0.0.1:{compose.flower_port}/api/workers")
+    if flower.status_code != 401:
+        raise NotKept(f"Flower asks who one is: {flower.status_code}")
+    say("the reference portal is there, and Flower asks for a password")
+    figures |= _outage(compose, visitor)
+    figures |= _killed_worker(compose, visitor)
+    figures |= _rolling_restart(compose, visitor)
+    return figures
+
+
+def _outage(compose: Compose, visitor: Visitor) -> dict[str, Any]:
+    fresh = crowd()[0]
+    _fault(compose, "eindkomst", [{"kind": "status", "status": 503}])
+    until("an outage is told of", lambda: states(visitor.page(fresh))["employments"] == "unavailable")
+    until("the other registers are asked", lambda: "pending" not in states(visitor.page(fresh)).values())
+    page = visitor.page(fresh)
+    others = {state for name, state in states(page).items() if name != "employments"}
+    if page["employments"]["message"] != UNAVAILABLE_TEXT or others != {"empty"}:
+        raise NotKept(f"the text of R8 is in the one section alone: {states(page)}")
+    say("eIndkomst is down: the text of R8 stands in its section alone")
+    _fault(compose, "eindkomst", [])
+    took = until("a register that is back is seen", lambda: states(visitor.page(fresh))["employments"] == "empty")
+    say("eIndkomst is back: seen after", f"{took} s")
+    return {"recovered_after_seconds": took}
+
+
+def _killed_worker(compose: Compose, visitor: Visitor) -> dict[str, Any]:
+    compose("up", "-d", "--no-recreate", "--scale", "worker-udb=3", "worker-udb")
+    _fault(compose, "udb", [{"kind": "latency", "median": 0.5, "p99": 2}])
+    people = crowd()[1:]
+    with ThreadPoolExecutor(8) as pool:
+        asked = [pool.submit(visitor.page, cpr) for cpr in people]
+        time.sleep(0.5)
+        victim = compose.containers("worker-udb")[-1]
+        subprocess.run(["docker", "kill", victim], check=True, capture_output=True)
+        for one in asked:
+            one.result()
+    good = {"ready", "empty"}
+
+    def all_are_there() -> bool:
+        return all(states(visitor.page(cpr))["completed_educations"] in good for cpr in people)
+
+    took = until("what a killed worker held comes back", all_are_there)
+    _fault(compose, "udb", [])
+    compose("up", "-d", "--no-recreate", "--scale", "worker-udb=1", "worker-udb")
+    say(
+        f"one of three worker-udb was killed under load: {len(people)} of {len(people)} pages are there after",
+        f"{took} s",
+    )
+    return {"pages": len(people), "lost": 0, "settled_after_seconds": took}
+
+
+def _rolling_restart(compose: Compose, visitor: Visitor) -> dict[str, Any]:
+    with _load(visitor) as seen:
+        for service in (*SERVICES, *REDIS_SERVERS):
+            began = time.time()
+            compose("restart", "-t", "60", service)
+            is_back = _has_a_ready_worker if service.startswith("worker-") else _is_healthy
+            until(f"{service} is back", partial(is_back, compose, service, began))
+    undelivered = set(seen.reports)
+
+    def all_are_delivered() -> bool:
+        for one in list(undelivered):
+            where, cpr = one.split()
+            if visitor.call("GET", where, cpr).json().get("status") == "delivered":
+                undelivered.discard(one)
+        return not undelivered
+
+    took = until("every report is delivered", all_are_delivered, within=300)
+    if seen.failed:
+        raise NotKept(f"no page fails in a rolling restart: {seen.failed[:3]} ({len(seen.failed)} of {seen.pages})")
+    say(
+        f"every service was restarted, one by one, under {REFRESHES_PER_SECOND} refreshes a second: "
+        f"{seen.pages} pages, none failed; {len(seen.reports)} reports, all delivered after",
+        f"{took} s",
+    )
+    return {"pages_in_restart": seen.pages, "failed_pages": 0, "reports": len(seen.reports), "lost_reports": 0,
+            "reconnected": seen.reconnected}  # fmt: skip
+
+
+class Seen:
+    """What visitors saw."""
+
+    def __init__(self) -> None:
+        self.pages = 0
+        self.reconnected = 0
+        self.failed: list[str] = []
+        self.reports: list[str] = []
+
+
+@contextmanager
+def _load(visitor: Visitor) -> Iterator[Seen]:
+    """Refreshes and pages at a steady rate, and a report now and then, until the block ends."""
+    seen, ended, lock = Seen(), threading.Event(), threading.Lock()
+    people = crowd()
+
+    def visit(number: int) -> None:
+        cpr = people[number % CROWD]
+        # As a proxy in front of a portal does: a connection that ends before an answer began is made once more.
+        for again in range(PROXY_TRIES):
+            try:
+                visitor.call("POST", "/v1/overview/refresh", cpr)
+                visitor.page(cpr)
+            except NotKept as error:
+                with lock:
+                    seen.failed.append(str(error))
+            except httpx.TransportError as error:
+                if again + 1 < PROXY_TRIES:
+                    with lock:
+                        seen.reconnected += 1
+                    time.sleep(0.5)
+                    continue
+                with lock:
+                    seen.failed.append(type(error).__name__)
+            break
+        with lock:
+            seen.pages += 1
+
+    def hand_in(number: int) -> None:
+        where = visitor.hand_in(number)
+        with lock:
+            seen.reports.append(where)
+
+    def drive() -> None:
+        began, number = time.monotonic(), 0
+        with ThreadPoolExecutor(64) as pool:
+            while not ended.is_set():
+                pool.submit(visit, number)
+                if number % (REFRESHES_PER_SECOND * 2) == 0:
+                    pool.submit(hand_in, number)
+                number += 1
+                time.sleep(max(0.0, began + number / REFRESHES_PER_SECOND - time.monotonic()))
+
+    driver = threading.Thread(target=drive)
+    driver.start()
+    try:
+        yield seen
+    finally:
+        ended.set()
+        driver.join()
+
+
+PROXY_TRIES = 20
+"""A portal that restarts is away for some seconds; what stands in front of it tries again for ten."""
+
+
+def _has_a_ready_worker(compose: Compose, service: str, since: float) -> bool:
+    (container,) = compose.containers(service)
+    logs = subprocess.run(
+        ["docker", "logs", "--since", f"{since:.3f}", container], capture_output=True, text=True, check=True
+    )
+    return "worker_ready" in logs.stderr + logs.stdout
+
+
+def _is_healthy(compose: Compose, service: str, _: float) -> bool:
+    (container,) = compose.containers(service)
+    found = subprocess.run(
+        ["docker", "inspect", "-f", "{{.State.Health.Status}}", container], capture_output=True, text=True, check=True
+    )
+    return found.stdout.strip() == "healthy"
+
+
+def _fault(compose: Compose, upstream: str, faults: list[dict[str, Any]]) -> None:
+    """Sets an upstream's faults from inside, since its control endpoint is published to nobody."""
+    (container,) = compose.containers("simulators")
+    script = (
+        "import sys, urllib.request as r; "
+        f"r.urlopen(r.Request('http://127.0.0.1:8100/__sim__/{upstream}/faults', data=sys.argv[1].encode(), "
+        "method='PUT', headers={'Content-Type': 'application/json'}))"
+    )
+    subprocess.run(
+        ["docker", "exec", container, "python", "-c", script, json.dumps(faults)], check=True, capture_output=True
+    )
+
+
+def main() -> int:
+    """Runs it. Returns the exit status."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    with tempfile.TemporaryDirectory(prefix="registerbro-check-") as folder:
+        compose = Compose(Path(folder))
+        subprocess.run(
+            [sys.executable, "-m", "ops.cli", "secrets", str(compose.secrets), "--demo"],
+            cwd=PROJECT, check=True, capture_output=True,
+        )  # fmt: skip
+        try:
+            print(json.dumps(check(compose)))
+        except NotKept as error:
+            print(f"compose-check: {error}", file=sys.stderr)
+            print(compose("ps"), compose("logs", "--tail", "5"), file=sys.stderr)
+            return 1
+        finally:
+            compose("down", "-v", "-t", "60")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

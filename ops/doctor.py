@@ -1,0 +1,224 @@
+"""`registerbro doctor`: looks at everything an installation stands on, and says what to do about what is wrong."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from cryptography import x509
+from redis.asyncio import Redis
+from rich.console import Console
+from rich.table import Table
+
+from config.celery import QUEUES
+from config.settings import PREFIX, UPSTREAMS, Settings, SettingsError, environment_problems
+from config.windows import DENMARK, closed_until
+from ops.console import open_settings
+from workers import heartbeat
+from workers.booking_vendor.outbox import DEAD_LETTERS
+from workers.booking_vendor.reports import outbox
+from workers.connections import REDIS_DOWN
+from workers.resilience.client import reach
+from workers.resilience.errors import UpstreamError
+from workers.runtime import Services
+
+CONNECT_SECONDS = 5.0
+RENEW_WITHIN = timedelta(days=30)
+"""How long before its end a certificate is worth a word: getting an OCES certificate takes weeks."""
+OLDEST_REDIS = (6, 2)
+
+
+class Verdict(StrEnum):
+    """How bad a finding is; anything but `fail` leaves the exit status at 0."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was looked at, what was seen, and what to do about it."""
+
+    check: str
+    verdict: Verdict
+    seen: str
+    advice: str = ""
+
+
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:  # noqa: FBT002
+    """Check settings, Redis, certificates, upstreams and workers, and say what to do. Exit status 1 if one fails."""
+    findings = asyncio.run(_examine(open_settings()))
+    if as_json:
+        print(json.dumps([asdict(finding) for finding in findings], ensure_ascii=False, indent=2))
+    else:
+        _print(findings)
+    if any(finding.verdict is Verdict.FAIL for finding in findings):
+        raise typer.Exit(1)
+
+
+async def _examine(settings: Settings) -> list[Finding]:
+    services = Services(settings)
+    try:
+        return [
+            *_settings(settings),
+            *[finding async for finding in _redis(services)],
+            *_certificates(settings),
+            *await asyncio.gather(*(_upstream(settings, name) for name in UPSTREAMS)),
+            *[finding async for finding in _workers(services)],
+            *[finding async for finding in _reports(services)],
+        ]
+    finally:
+        await services.close()
+
+
+def _settings(settings: Settings) -> Iterator[Finding]:
+    for problem in environment_problems():
+        yield Finding("settings", Verdict.WARN, f"{problem} names no setting", "correct its name, or remove it")
+    for name in UPSTREAMS:
+        try:
+            settings.require(name)
+        except SettingsError as error:
+            advice = f"the workers of {name} do not start without it; elsewhere it is not needed"
+            yield Finding(f"settings of {name}", Verdict.WARN, str(error), advice)
+    try:
+        settings.require_portal()
+    except SettingsError as error:
+        yield Finding(
+            "settings of the portal", Verdict.WARN, str(error), "`registerbro serve` does not start without it"
+        )
+    if settings.demo.signing_key_file:
+        seen = f"{PREFIX}DEMO__SIGNING_KEY_FILE is set: anybody may log in as a constructed citizen"
+        yield Finding("demo", Verdict.WARN, seen, "remove it wherever real citizens are served")
+
+
+async def _redis(services: Services) -> AsyncIterator[Finding]:
+    for role, server in (
+        ("broker", services.coordination),
+        ("ledger", services.ledger.redis),
+        ("cache", services.cache),
+    ):
+        try:
+            yield await _server(role, server)
+        except REDIS_DOWN as error:
+            advice = f"is it running, and does {PREFIX}{role.upper()}_URL name it?"
+            yield Finding(f"redis: {role}", Verdict.FAIL, f"does not answer: {type(error).__name__}: {error}", advice)
+
+
+async def _server(role: str, server: Redis) -> Finding:
+    info: dict[str, Any] = await server.info("server")
+    name, version = f"redis: {role}", str(info["redis_version"])
+    if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_REDIS:
+        return Finding(name, Verdict.FAIL, f"version {version}", "6.2 is the oldest that is tested")
+    # The ledger's own connections refuse a server that does not keep its promise, so that one is good by now.
+    wanted = {"broker": {"noeviction"}, "ledger": {"noeviction"}, "cache": {"volatile-lru", "volatile-ttl"}}[role]
+    try:
+        found = (await server.config_get("maxmemory-policy")).get("maxmemory-policy", "")
+    except REDIS_DOWN:
+        # So restricted as ops/acl.py has it for everybody but the ledger's users.
+        return Finding(name, Verdict.OK, f"version {version}, as a user who may not see its settings")
+    if found not in wanted:
+        advice = f"set maxmemory-policy to {min(wanted)}: see config/redis/{role}.conf"
+        return Finding(name, Verdict.WARN, f"version {version}, maxmemory-policy {found}", advice)
+    try:
+        user = str(await server.acl_whoami())
+    except REDIS_DOWN:
+        user = "a user with rights of its own"
+    if user == "default":
+        user = "default, who may do everything (docs/security.md)"
+    return Finding(name, Verdict.OK, f"version {version}, maxmemory-policy {found}, as {user}")
+
+
+def _certificates(settings: Settings) -> Iterator[Finding]:
+    for name in UPSTREAMS:
+        for path in (settings.upstream(name).client_cert, settings.upstream(name).ca_bundle):
+            if path is not None:
+                yield _certificate(name, path)
+
+
+def _certificate(upstream: str, path: Path) -> Finding:
+    check = f"certificate of {upstream}"
+    try:
+        ends = min(found.not_valid_after_utc for found in x509.load_pem_x509_certificates(path.read_bytes()))
+    except (OSError, ValueError) as error:
+        return Finding(
+            check, Verdict.FAIL, f"{path}: {type(error).__name__}", "it must be a PEM file with a certificate"
+        )
+    left = ends - datetime.now(UTC)
+    seen = f"{path} is valid until {ends.astimezone(DENMARK):%Y-%m-%d %H:%M}"
+    if left <= timedelta(0):
+        return Finding(check, Verdict.FAIL, seen, "it has expired: put a new one in its place")
+    if left <= RENEW_WITHIN:
+        return Finding(check, Verdict.WARN, seen, "order the next one now")
+    return Finding(check, Verdict.OK, seen)
+
+
+async def _upstream(settings: Settings, name: str) -> Finding:
+    chosen = settings.upstream(name)
+    check = f"upstream: {name}"
+    if chosen.base_url is None:
+        return Finding(check, Verdict.WARN, "its address is not set here", "workers of other queues do not need it")
+    address = settings.base_url(name)
+    until = closed_until(chosen.service_windows, datetime.now(UTC))
+    if until is not None:
+        return Finding(check, Verdict.OK, f"{address} is closed as planned until {until.astimezone(DENMARK):%H:%M}")
+    try:
+        await reach(address, chosen, CONNECT_SECONDS)
+    except UpstreamError as error:
+        advice = "is the address right, is there a way through the firewall, does the register say that it is closed?"
+        return Finding(check, Verdict.FAIL, f"{address}: {error}", advice)
+    except OSError as error:
+        return Finding(check, Verdict.FAIL, f"{address}: {type(error).__name__}", "is the certificate file in order?")
+    return Finding(check, Verdict.OK, f"{address} is reached")
+
+
+async def _workers(services: Services) -> AsyncIterator[Finding]:
+    try:
+        consumed = await heartbeat.consumed(services.coordination, QUEUES)
+    except REDIS_DOWN:
+        yield Finding("workers", Verdict.FAIL, "cannot be known without the broker's Redis")
+        return
+    silent = [queue for queue, alive in consumed.items() if not alive]
+    if len(silent) == len(QUEUES):
+        seen = "no queue has shown a sign of life"
+        yield Finding("workers", Verdict.FAIL, seen, "does beat run (celery -A workers.app beat), and any worker?")
+        return
+    for queue in silent:
+        advice = f"start a worker: celery -A workers.app worker -Q {queue}; or look at what keeps it"
+        yield Finding(f"workers of {queue}", Verdict.FAIL, "no task was carried out for a while", advice)
+    if not silent:
+        yield Finding("workers", Verdict.OK, f"all {len(QUEUES)} queues are consumed")
+
+
+async def _reports(services: Services) -> AsyncIterator[Finding]:
+    box = outbox(services)
+    try:
+        dead, halted = await box.records(DEAD_LETTERS), await box.halted_until()
+    except REDIS_DOWN:
+        yield Finding("fault reports", Verdict.FAIL, "the ledger does not answer")
+        return
+    if halted is not None:
+        advice = "renew BOOKING_VENDOR__TOKEN, then `registerbro reports replay` any report"
+        yield Finding(
+            "fault reports", Verdict.FAIL, f"sending is halted until {halted.astimezone(DENMARK):%H:%M}", advice
+        )
+    if dead:
+        yield Finding("fault reports", Verdict.WARN, f"{len(dead)} need a person", "see `registerbro reports list`")
+    elif halted is None:
+        yield Finding("fault reports", Verdict.OK, "none needs a person")
+
+
+def _print(findings: list[Finding]) -> None:
+    table = Table(show_lines=False)
+    for column in ("", "what", "seen", "what to do"):
+        table.add_column(column, overflow="fold")
+    styles = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "bold red"}
+    for finding in findings:
+        style = styles[finding.verdict]
+        table.add_row(f"[{style}]{finding.verdict}[/]", finding.check, finding.seen, finding.advice)
+    Console().print(table)

@@ -1,0 +1,112 @@
+"""`registerbro queue`: what became of messages that came back too often."""
+
+# mypy: disallow-untyped-calls=False
+# kombu says that it is typed, and hardly is.
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Annotated
+
+import redis
+import typer
+from kombu.connection import Connection
+from kombu.exceptions import OperationalError
+
+from config import celery as celery_config
+from config.settings import settings
+from ops.console import fail
+from workers import transport
+from workers.transport import DeadLetter, Store
+
+queue = typer.Typer(no_args_is_help=True, help="Looks after the queues.")
+dead = typer.Typer(no_args_is_help=True, help="Looks after messages that came back too often (dead letters).")
+queue.add_typer(dead, name="dead")
+
+Which = Annotated[list[str] | None, typer.Argument(help="Ids of tasks or tags of messages, or beginnings of them.")]
+All = Annotated[bool, typer.Option("--all", help="All of them.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document instead of text.")]
+
+
+@dead.command("list")
+def list_dead(as_json: AsJson = False) -> None:  # noqa: FBT002 - typer's way of an option
+    """List the dead letters, the oldest first, without their arguments."""
+    with open_store() as store:
+        letters = store.dead()
+    if as_json:
+        print(json.dumps([_document(letter) for letter in letters], indent=2))
+        return
+    for letter in letters:
+        print(
+            f"{letter.died:%Y-%m-%d %H:%M:%S}Z  {letter.queue}  {letter.task or '?'}  {letter.id or letter.tag}  "
+            f"{letter.deliveries} deliveries since {letter.since:%Y-%m-%d %H:%M:%S}Z ({letter.reason})"
+        )
+    if not letters:
+        print("no dead letters")
+
+
+@dead.command()
+def replay(which: Which = None, everything: All = False, as_json: AsJson = False) -> None:  # noqa: FBT002
+    """Put dead letters back into their queues, as if they had never been delivered."""
+    with open_store() as store:
+        for letter in _named(store, which, everything=everything):
+            try:
+                store.replay(letter.tag)
+            except ValueError as error:
+                fail(f"{error}; look at it in Redis, or discard it", 1)
+            _tell("replayed", letter, as_json=as_json)
+
+
+@dead.command()
+def discard(which: Which = None, everything: All = False, as_json: AsJson = False) -> None:  # noqa: FBT002
+    """Forget dead letters for good."""
+    with open_store() as store:
+        for letter in _named(store, which, everything=everything):
+            store.discard(letter.tag)
+            _tell("discarded", letter, as_json=as_json)
+
+
+@contextmanager
+def open_store() -> Iterator[Store]:
+    """The broker's store. Ends the command in one line when the broker does not answer, or is no Redis."""
+    url = settings().broker_url.get_secret_value()
+    if url.partition("://")[0] not in transport.SCHEMES:
+        fail("dead letters are kept by the transport of Redis brokers, and this broker is another")
+    options = celery_config.configuration(settings())["broker_transport_options"]
+    transport.install()
+    try:
+        with Connection(url, transport_options=options) as connection:
+            store = connection.default_channel.make_store()
+            try:
+                yield store
+            finally:
+                store.close()
+    except (redis.RedisError, OSError, OperationalError) as error:
+        fail(f"the broker cannot be asked: {error}", 1)
+
+
+def _named(store: Store, which: list[str] | None, *, everything: bool) -> list[DeadLetter]:
+    """The letters that are meant. Ends the command in one line for a name that fits none or several."""
+    if everything is bool(which):
+        fail("name the dead letters, or say --all")
+    letters = store.dead()
+    if everything:
+        return letters
+    named = []
+    for name in which or []:
+        fitting = [letter for letter in letters if letter.tag.startswith(name) or (letter.id or "").startswith(name)]
+        if len(fitting) != 1:
+            fail(f"{name}: {len(fitting) or 'no'} dead letters begin like that; see registerbro queue dead list")
+        named += fitting
+    return named
+
+
+def _document(letter: DeadLetter) -> dict[str, object]:
+    return asdict(letter) | {"since": letter.since.isoformat(), "died": letter.died.isoformat()}
+
+
+def _tell(what: str, letter: DeadLetter, *, as_json: bool) -> None:
+    print(
+        json.dumps({what: _document(letter)}) if as_json else f"{what}: {letter.task or '?'} {letter.id or letter.tag}"
+    )

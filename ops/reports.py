@@ -1,0 +1,164 @@
+"""`registerbro reports`: the fault reports that need a person, and what a person can do about them."""
+
+import asyncio
+import getpass
+import json
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from functools import partial
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from config.windows import DENMARK
+from ops.console import fail, open_settings
+from workers.booking_vendor.outbox import DEAD_LETTERS, Outbox, Record, State, UnknownReport, WrongState
+from workers.booking_vendor.reports import outbox
+from workers.cache.ledger import LedgerNotDurable
+from workers.cache.sealing import Unreadable
+from workers.connections import REDIS_DOWN
+from workers.runtime import Services
+
+cli = typer.Typer(no_args_is_help=True, help="Fault reports: those that need a person, and what can be done with them.")
+
+T = TypeVar("T")
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Id = Annotated[str, typer.Argument(metavar="ID", help="The report's id.")]
+
+
+@cli.command("list")
+def list_(
+    state: Annotated[
+        list[State] | None, typer.Option(help="Only reports in this state; the dead letters when none is named.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many, the oldest first.")] = 100,
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """List reports: by default those that were rejected or given up, which need a person."""
+    records = _run(lambda box: box.records(state or DEAD_LETTERS, limit))
+    halted = _run(lambda box: box.halted_until())
+    if as_json:
+        print(json.dumps([_facts(record) for record in records], ensure_ascii=False, indent=2))
+        return
+    if halted:
+        print(f"Nothing is sent until {_local(halted)}: the vendor refused our token. `replay` lifts that.")
+    for record in records:
+        print(f"{record.id}  {record.state:<9}  {_local(record.accepted_at)}  {record.reason or ''}".rstrip())
+
+
+@cli.command()
+def show(
+    report_id: Id,
+    text: Annotated[bool, typer.Option("--text", help="Also what the citizen wrote, and the vendor's answer.")] = False,  # noqa: FBT002
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Show one report: its state, its attempts and why they failed."""
+
+    async def read(box: Outbox) -> dict[str, Any]:
+        record = await box.record(report_id)
+        if record is None:
+            raise UnknownReport(report_id)
+        facts = _facts(record)
+        if text:
+            content, answer = await box.contents(report_id)
+            facts |= {
+                "text": content.text if content else None,
+                "page": content.page if content else None,
+                "error_code": content.error_code if content else None,
+                "vendors_answer": answer,
+            }
+        return facts
+
+    facts = _run(read)
+    if as_json:
+        print(json.dumps(facts, ensure_ascii=False, indent=2))
+        return
+    for name, value in facts.items():
+        if name != "attempts":
+            print(f"{name}: {'–' if value is None else value}")
+    for attempt in facts["attempts"]:
+        print(f"attempt: {attempt['at']}  {attempt['outcome'] or 'no result'}")
+
+
+@cli.command()
+def replay(
+    report_ids: Annotated[list[str], typer.Argument(metavar="ID…", help="The reports' ids.")],
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Send reports anew, at once, with the same idempotency keys. Lifts a halt."""
+    for report_id in report_ids:
+        _run(partial(Outbox.replay, report_id=report_id))
+        print(json.dumps({"id": report_id, "state": State.ACCEPTED}) if as_json else f"{report_id}: accepted anew")
+
+
+@cli.command()
+def discard(
+    report_id: Id,
+    reason: Annotated[str, typer.Option(help="Why it is not to be sent; kept for good.")],
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Remove a dead letter for good. Who did it and why is kept."""
+    if not reason.strip():
+        fail("--reason is empty")
+    _run(lambda box: box.discard(report_id, reason.strip(), getpass.getuser()))
+    print(json.dumps({"id": report_id, "state": "discarded"}) if as_json else f"{report_id}: discarded")
+
+
+@cli.command()
+def discards(as_json: AsJson = False) -> None:  # noqa: FBT002
+    """List every discard there ever was, with who did it and why."""
+    noted = _run(lambda box: box.discards())
+    if as_json:
+        print(json.dumps(noted, ensure_ascii=False, indent=2))
+        return
+    for one in noted:
+        at = _local(datetime.fromtimestamp(int(one["discarded_at"]) / 1000, DENMARK))
+        print(f"{one['id']}  {at}  {one['by']}: {one['reason']}")
+
+
+def _run(use: Callable[[Outbox], Awaitable[T]]) -> T:
+    """What `use` gives, over a connection of its own; what goes wrong ends the command with one line."""
+    settings = open_settings()
+
+    async def with_outbox() -> T:
+        services = Services(settings)
+        try:
+            return await use(outbox(services))
+        finally:
+            await services.close()
+
+    try:
+        return asyncio.run(with_outbox())
+    except UnknownReport as error:
+        fail(f"no such report: {error}")
+    except WrongState as error:
+        fail(f"that cannot be done: {error}")
+    except Unreadable:
+        fail("the report does not open: none of SEALING_KEYS sealed it", status=1)
+    except LedgerNotDurable as error:
+        fail(str(error), status=1)
+    except REDIS_DOWN:
+        fail("the ledger does not answer", status=1)
+
+
+def _facts(record: Record) -> dict[str, Any]:
+    """What may be shown of a report without opening its text."""
+    return {
+        "id": record.id,
+        "state": record.state,
+        "accepted_at": _iso(record.accepted_at),
+        "due_at": _iso(record.due_at),
+        "give_up_at": _iso(record.give_up_at),
+        "ended_at": _iso(record.ended_at),
+        "reason": record.reason,
+        "case": record.case,
+        "attempts": [{"at": _iso(attempt.at), "outcome": attempt.outcome} for attempt in record.attempts],
+    }
+
+
+def _iso(time: datetime | None) -> str | None:
+    return time.isoformat(timespec="milliseconds") if time else None
+
+
+def _local(time: datetime) -> str:
+    return f"{time.astimezone(DENMARK):%Y-%m-%d %H:%M:%S}"

@@ -1,0 +1,146 @@
+"""`registerbro status` and `registerbro breaker`: what admission knows of each upstream, and what operators decide."""
+
+import asyncio
+import getpass
+import json
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Annotated, TypeVar
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from config.settings import UPSTREAMS, settings
+from config.windows import DENMARK
+from ops.console import fail
+from workers import observed
+from workers.connections import REDIS_DOWN
+from workers.observed import UpstreamView
+from workers.queues import BrokerDown
+from workers.resilience.admission import Ordered, Override
+from workers.runtime import Services
+
+T = TypeVar("T")
+
+ORDERS = {
+    "force-open": Override.FORCED_OPEN,
+    "disable": Override.DISABLED,
+    "metrics-only": Override.METRICS_ONLY,
+    "lift": None,
+}
+
+
+def status(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:  # noqa: FBT002
+    """Show of each upstream whether it is called: breaker, limits, overrides, windows; its queues; the schedule."""
+    found, dead = _with_services(_look)
+    if as_json:
+        told = {name: seen.model_dump(mode="json") for name, seen in found.items()}
+        print(json.dumps({"upstreams": told, "dead_letters": dead}, ensure_ascii=False, indent=2))
+        return
+    table = Table(title="Upstreams")
+    for column in (
+        "upstream",
+        "state",
+        "since",
+        "failures",
+        "slow",
+        "in flight",
+        "last success",
+        "last failure",
+        "next",
+    ):
+        table.add_column(column)
+    for name, seen in found.items():
+        table.add_row(name, *_row(seen))
+    Console().print(table, _queue_table(found), _schedule_table(found))
+    if dead is not None:
+        print(f"dead letters: {dead}" + (" (see registerbro queue dead list)" if dead else ""))
+
+
+def breaker(
+    upstream: Annotated[str, typer.Argument(help="The upstream.")],
+    order: Annotated[str, typer.Argument(help=f"One of {', '.join(ORDERS)}.")],
+    reason: Annotated[str, typer.Option(help="Why; shown to everybody who looks.")] = "",
+) -> None:
+    """Set above an upstream's breaker what an operator decides, or lift it."""
+    if upstream not in UPSTREAMS:
+        fail(f"no such upstream: {upstream} (there are {', '.join(UPSTREAMS)})")
+    if order not in ORDERS:
+        fail(f"no such order: {order} (there are {', '.join(ORDERS)})")
+    if ORDERS[order] and not reason:
+        fail("an override needs a --reason")
+    override = ORDERS[order]
+    ordered = Ordered(override, getpass.getuser(), round(time.time() * 1000), reason) if override else None
+
+    _with_services(lambda services: services.admission(upstream).order(ordered))
+    print(f"{upstream}: {override or 'lifted'}")
+
+
+def _with_services(use: Callable[[Services], Awaitable[T]]) -> T:
+    async def run() -> T:
+        services = Services(settings())
+        try:
+            return await use(services)
+        finally:
+            await services.close()
+
+    try:
+        return asyncio.run(run())
+    except REDIS_DOWN as error:
+        fail(f"Redis does not answer: {type(error).__name__}", status=1)
+
+
+async def _look(services: Services) -> tuple[dict[str, UpstreamView], int | None]:
+    """What is known of every upstream, and how many messages were set aside, if the broker knows of such."""
+    seen = await observed.upstreams(services)
+    try:
+        return seen, (await observed.queued(services)).dead_letters
+    except BrokerDown:
+        return seen, None
+
+
+def _row(seen: UpstreamView) -> list[str]:
+    share = f"of {seen.calls}"
+    if seen.override:
+        upcoming = f"{seen.override.by}: {seen.override.reason}"
+    elif seen.window_until:
+        upcoming = f"closed until {_clock(seen.window_until)}"
+    else:
+        upcoming = f"probe {_clock(seen.next_probe)}" if seen.next_probe else ""
+    failure = f"{_clock(seen.last_failure)} {seen.last_failure_reason or ''}".strip()
+    return [
+        seen.state, _clock(seen.since), f"{seen.failures} {share}", f"{seen.slow} {share}",
+        f"{seen.in_flight} of {seen.limit}", _clock(seen.last_success), failure, upcoming,
+    ]  # fmt: skip
+
+
+def _queue_table(found: Mapping[str, UpstreamView]) -> Table:
+    table = Table(title="Queues")
+    for column in ("queue", "messages", "oldest", "a worker"):
+        table.add_column(column)
+    for name, queue in ((name, queue) for seen in found.values() for name, queue in seen.queues.items()):
+        oldest = "–" if queue.oldest_seconds is None else f"{queue.oldest_seconds:.0f} s"
+        messages = "not known" if queue.messages is None else str(queue.messages)
+        table.add_row(name, messages, oldest, "yes" if queue.consumed else "no")
+    return table
+
+
+def _schedule_table(found: Mapping[str, UpstreamView]) -> Table:
+    table = Table(title="Schedule")
+    for column in ("register", "citizens", "due", "on their way", "behind"):
+        table.add_column(column)
+    for name, seen in found.items():
+        if (one := seen.schedule) is not None:
+            table.add_row(name, str(one.active), str(one.due), str(one.taken), f"{one.lag_seconds:.0f} s")
+    return table
+
+
+def _clock(moment: datetime | None) -> str:
+    """A moment as somebody on call reads it: the time of day in Denmark, with the date when it is not today's."""
+    if moment is None:
+        return "–"
+    local = moment.astimezone(DENMARK)
+    recent = abs(datetime.now(DENMARK) - local) < timedelta(hours=12)
+    return f"{local:%H:%M:%S}" if recent else f"{local:%Y-%m-%d %H:%M}"

@@ -1,0 +1,178 @@
+"""Least privilege on Redis: everything works with each service as its own user, and none can do more than its row."""
+
+import re
+
+import httpx
+import pytest
+import redis
+from redis.exceptions import NoPermissionError
+
+from config.celery import WORKERS
+from ops import acl
+from ops.local import installation, wait_for
+from portal.web import signing
+from simulators import citizens
+from workers.domain.cpr import Cpr
+
+pytestmark = pytest.mark.xdist_group("processes")
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory):
+    with installation(tmp_path_factory.mktemp("installation")) as it:
+        it.use_users().start_redis().start_simulators().start_workers().start_flower().start_portal()
+        yield it
+
+
+@pytest.fixture
+def headers(here):
+    pem = (here.directory / "signing-key.pem").read_bytes()
+    token = signing.sign(
+        pem, issuer="registerbro-demo", audience="registerbro", cpr=Cpr.parse(citizens.EXAMPLE.cpr),
+        contact_groups=[12], education_order=False, scope=f"{signing.SCOPE} ops:read ops:write",
+    )  # fmt: skip
+    return {"Authorization": f"Bearer {token}"}
+
+
+@pytest.fixture
+def api(here, headers):
+    with httpx.Client(base_url=here.portal_url, headers=headers, timeout=60) as it:
+        yield it
+
+
+def as_user(here, server, user):
+    return redis.Redis.from_url(here.redis[server].url_for(user))
+
+
+def test_everything_works_with_each_service_as_itself(here, api):
+    wait_for(lambda: api.get("/v1/overview").json()["complete"], "the page")
+    states = [one["state"] for overview in api.get("/v1/overview").json()["overviews"] for one in overview["sections"]]
+    assert states == ["ready"] * 7
+    report = api.post("/v1/fault-reports", json={"text": "Hej."}, headers={"Idempotency-Key": "one"})
+    wait_for(lambda: api.get(report.headers["location"]).json()["status"] == "delivered", "the delivery")
+    wait_for(lambda: api.get("/readyz").json()["ready"], "signs of life")
+    assert api.put("/v1/banner/dismissed").status_code == 204
+    assert api.post("/v1/overview/refresh").status_code == 202
+    assert api.put("/v1/registers/su/override", json={"override": None}).status_code == 200
+    assert api.get("/v1/registers").json()["registers"]["su"]["queues"]["su"]["consumed"] is True
+    metrics = httpx.get(f"{here.portal_url}/metrics", timeout=60).text
+    assert [line for line in metrics.splitlines() if line.startswith("registerbro_redis_up")] == [
+        f'registerbro_redis_up{{server="{server}"}} 1.0' for server in ("coordination", "ledger", "cache", "broker")
+    ]
+    wait_for(
+        lambda: len(httpx.get(f"{here.flower_url}/api/workers").json()) == len(WORKERS), "Flower's list of workers"
+    )
+    for name, process in here.processes.items():
+        assert "NoPermission" not in process.log.read_text("utf-8", "replace"), name
+        assert "no permissions" not in process.log.read_text("utf-8", "replace"), name
+
+
+DANGEROUS = [
+    ("FLUSHALL",), ("FLUSHDB",), ("KEYS", "*"), ("CONFIG", "SET", "maxmemory", "1"), ("CONFIG", "REWRITE"),
+    ("DEBUG", "SLEEP", "0"), ("SHUTDOWN", "NOSAVE"), ("MONITOR",), ("ACL", "LIST"), ("ACL", "SETUSER", "x", "on"),
+    ("SCRIPT", "FLUSH"), ("REPLICAOF", "NO", "ONE"), ("SAVE",), ("MIGRATE", "127.0.0.1", "1", "k", "0", "1"),
+    ("CLIENT", "KILL", "TYPE", "normal"), ("SWAPDB", "0", "1"), ("SLOWLOG", "GET"), ("MODULE", "LIST"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("user", "server"), [(user, server) for user, grants in acl.GRANTS.items() for server in grants]
+)
+def test_no_user_may_do_what_is_dangerous(here, user, server):
+    with as_user(here, server, user) as client:
+        client.ping()
+        for command in DANGEROUS:
+            with pytest.raises(NoPermissionError):
+                client.execute_command(*command)
+
+
+@pytest.mark.parametrize(
+    ("user", "server"),
+    [(user, server) for user, grants in acl.GRANTS.items() for server in acl.SERVERS if server not in grants],
+)
+def test_a_service_without_business_on_a_server_cannot_even_sign_in(here, user, server):
+    url = f"redis://{user}:x@127.0.0.1:{here.redis[server].port}/0"
+    with redis.Redis.from_url(url) as client, pytest.raises(redis.AuthenticationError):
+        client.ping()
+
+
+@pytest.mark.parametrize("server", acl.SERVERS)
+def test_nobody_may_do_nothing_and_health_may_ping(here, server):
+    with redis.Redis(port=here.redis[server].port) as nobody, pytest.raises(redis.AuthenticationError):
+        nobody.get("key")
+    with redis.Redis(port=here.redis[server].port, username=acl.HEALTH, password="") as health:
+        assert health.ping()
+        with pytest.raises(NoPermissionError):
+            health.get("key")
+
+
+@pytest.mark.parametrize(
+    ("server", "user", "keys"),
+    [
+        ("ledger", "portal", ("{reports}:one", "{reports}:two")),
+        ("broker", "worker-udb", ("lease:{udb}:one", "wanted:{udb}")),
+    ],
+)
+def test_what_a_script_or_a_transaction_wrote_is_there_after_a_restart(here, server, user, keys):
+    """Redis replays its file as the user `default`, and leaves out what that one may not do."""
+    script = "redis.call('SET', KEYS[1], '1') redis.call('SET', KEYS[2], '1') return 1"
+    with as_user(here, server, user) as client:
+        client.eval(script, 2, *keys)
+        with client.pipeline(transaction=True) as transaction:
+            transaction.incr(keys[0]).incr(keys[1]).execute()
+    here.redis[server].stop()
+    here.redis[server].start()
+    with as_user(here, server, user) as client:
+        assert client.mget(keys) == [b"2", b"2"]
+        client.delete(*keys)
+
+
+FORBIDDEN = [
+    ("worker-udb", "cache", ("HGETALL", "entry:{x}:su")),
+    ("worker-udb", "cache", ("HSET", "entry:{x}:eindkomst", "data", "x")),
+    ("worker-udb", "cache", ("GET", "employer:12345678")),
+    ("worker-udb", "broker", ("GET", "lease:{su}:x")),
+    ("worker-udb", "broker", ("GET", "redbeat::lock")),
+    ("worker-udb", "broker", ("HGETALL", "admission:{su}")),
+    ("worker-udb", "ledger", ("HGETALL", "{reports}:report:x")),
+    ("worker-udb", "ledger", ("GET", "banner:{x}")),
+    ("worker-booking-vendor", "broker", ("GET", "lease:{udb}:x")),
+    ("beat", "broker", ("HGETALL", "unacked")),
+    ("beat", "broker", ("GET", "lease:{udb}:x")),
+    ("flower", "broker", ("GET", "redbeat::lock")),
+    ("flower", "broker", ("HGETALL", "admission:{udb}")),
+    ("portal", "broker", ("GET", "redbeat::lock")),
+    ("portal", "cache", ("GET", "employer:12345678")),
+    ("portal", "ledger", ("GET", "anything")),
+]
+
+
+@pytest.mark.parametrize(("user", "server", "command"), FORBIDDEN, ids=str)
+def test_a_service_reaches_no_key_of_anothers(here, user, server, command):
+    with as_user(here, server, user) as client, pytest.raises(NoPermissionError):
+        client.execute_command(*command)
+
+
+READ_ONLY = [("worker-udb", "cache", "citizen:{x}"), ("portal", "broker", "alive:udb"), ("flower", "broker", "udb")]
+
+
+@pytest.mark.parametrize(("user", "server", "key"), READ_ONLY)
+def test_what_may_only_be_read_cannot_be_changed(here, user, server, key):
+    with as_user(here, server, user) as client:
+        if int(client.info("server")["redis_version"].split(".")[0]) < 7:
+            pytest.skip("a Redis before 7 cannot tell reading a key from changing it")
+        client.exists(key)
+        with pytest.raises(NoPermissionError):
+            client.delete(key)
+
+
+def test_an_acl_file_holds_no_password():
+    passwords = {service: f"secret of {service}" for service in acl.GRANTS}
+    for server in acl.SERVERS:
+        assert "secret of" not in acl.acl_file(server, passwords, (7, 2))
+
+
+def test_the_document_shows_the_list(project):
+    text = (project / "docs" / "security.md").read_text("utf-8")
+    shown = re.search(r"<!-- python -m ops.acl -->\n(.*)\n<!-- end -->", text, re.DOTALL)[1]
+    assert shown == acl.table()

@@ -1,0 +1,114 @@
+"""What somebody on call is told at 3 a.m.: each thing that is wrong by its name, with what to do."""
+
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from config.celery import QUEUES
+from config.settings import PREFIX
+from ops.local import DEMO_CREDENTIALS
+from simulators import Simulation
+
+
+@pytest.fixture(scope="module")
+def simulation():
+    with Simulation() as running:
+        yield running
+
+
+@pytest.fixture
+def good(simulation, make_settings, empty_redis):
+    """The settings of an installation in which everything is there."""
+    make_settings()
+    with empty_redis["broker"].client() as broker:
+        broker.mset({f"alive:{queue}": 1 for queue in QUEUES})
+    urls = {f"{name.upper()}__BASE_URL": url for name, url in simulation.urls.items() if name != "control"}
+    return {**urls, **DEMO_CREDENTIALS, "JWKS_URL": "http://127.0.0.1:9/jwks", "JWT_ISSUER": "x", "JWT_AUDIENCE": "y"}
+
+
+@pytest.fixture
+def examine(good, project):
+    def run(**own):
+        ended = subprocess.run(
+            [sys.executable, "-m", "ops.cli", "doctor", "--json"], capture_output=True, text=True, cwd=project,
+            timeout=60, check=False,
+            env={**os.environ, **{PREFIX + name: value for name, value in (good | own).items()}},
+        )  # fmt: skip
+        return ended.returncode, json.loads(ended.stdout)
+
+    return run
+
+
+def wrong(findings):
+    return {finding["check"]: finding for finding in findings if finding["verdict"] != "ok"}
+
+
+def certificate(path, days):
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+        .serial_number(1).not_valid_before(now - timedelta(days=400)).not_valid_after(now + timedelta(days=days))
+        .sign(key, hashes.SHA256())
+    )  # fmt: skip
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    path.write_bytes(made.public_bytes(serialization.Encoding.PEM) + private)
+    return str(path)
+
+
+def test_an_installation_in_which_everything_is_there_is_well(examine):
+    status, findings = examine()
+    assert wrong(findings) == {}
+    assert status == 0
+    seen = {finding["check"]: finding["seen"] for finding in findings}
+    assert set(seen) >= {"redis: ledger", "upstream: udb", "workers", "fault reports"}
+    assert "as default, who may do everything" in seen["redis: ledger"]
+
+
+def test_an_upstream_that_is_not_reached_is_named(examine):
+    status, findings = examine(UDB__BASE_URL="http://127.0.0.1:9")
+    assert (status, list(wrong(findings))) == (1, ["upstream: udb"])
+    assert "http://127.0.0.1:9" in wrong(findings)["upstream: udb"]["seen"]
+
+
+def test_a_redis_that_is_away_is_named_with_its_setting(examine):
+    status, findings = examine(CACHE_URL="redis://127.0.0.1:9/0")
+    assert (status, list(wrong(findings))) == (1, ["redis: cache"])
+    assert "CACHE_URL" in wrong(findings)["redis: cache"]["advice"]
+
+
+def test_a_ledger_that_may_lose_what_it_took_is_refused(examine, empty_redis):
+    status, findings = examine(LEDGER_URL=empty_redis["cache"].url)
+    assert status == 1
+    assert "append-only" in wrong(findings)["redis: ledger"]["seen"]
+
+
+def test_a_queue_that_nobody_consumes_is_named(examine, empty_redis):
+    with empty_redis["broker"].client() as broker:
+        broker.delete("alive:su.bulk")
+    status, findings = examine()
+    assert (status, list(wrong(findings))) == (1, ["workers of su.bulk"])
+
+
+@pytest.mark.parametrize(("days", "verdict", "status"), [(-1, "fail", 1), (10, "warn", 0), (200, None, 0)])
+def test_a_certificate_is_told_of_before_it_ends(examine, tmp_path, days, verdict, status):
+    ended, findings = examine(SU__CLIENT_CERT=certificate(tmp_path / "client.pem", days))
+    assert ended == status
+    assert wrong(findings).get("certificate of su", {}).get("verdict") == verdict
+
+
+def test_a_misspelt_setting_is_told(examine):
+    status, findings = examine(UDB__FRESH_FRO="PT1H")
+    assert status == 0
+    assert "did you mean REGISTERBRO_UDB__FRESH_FOR?" in wrong(findings)["settings"]["seen"]

@@ -1,0 +1,120 @@
+"""`registerbro reports`: what needs a person is listed, shown, sent anew or removed, and nothing is opened unasked."""
+
+import json
+import os
+import subprocess
+import sys
+from datetime import timedelta
+
+import pytest
+
+from config.settings import PREFIX
+from workers.booking_vendor.outbox import Content, State
+from workers.booking_vendor.reports import outbox
+from workers.runtime import Services
+
+SECRET = "Zebrafinken sang"
+ANSWER = "vi har ingen zebraer"
+
+
+@pytest.fixture
+async def box(make_settings):
+    services = Services(make_settings())
+    yield outbox(services)
+    await services.close()
+
+
+@pytest.fixture
+async def rejected(box):
+    report = await box.accept("a" * 52, Content(SECRET, "/moedebooking", "4769"), "k")
+    sending = await box.begin(report.id, timedelta(seconds=10))
+    await box.reject(sending, "bad_request", ANSWER.encode())
+    return report.id
+
+
+@pytest.fixture
+def registerbro(make_settings, project):
+    """Runs `registerbro reports …` with the test's settings; gives the ended process."""
+    make_settings()
+
+    def run(*arguments, **settings):
+        return subprocess.run(
+            [sys.executable, "-m", "ops.cli", "reports", *arguments], capture_output=True, text=True, cwd=project,
+            timeout=60, check=False, env={**os.environ, **{PREFIX + name: value for name, value in settings.items()}},
+        )  # fmt: skip
+
+    return run
+
+
+async def test_the_dead_letters_are_listed_and_nothing_of_their_texts(registerbro, box, rejected):
+    await box.accept("b" * 52, Content("venter"), "k")
+    ended = registerbro("list", "--json")
+    (listed,) = json.loads(ended.stdout)
+    assert (listed["id"], listed["state"], listed["reason"]) == (rejected, "rejected", "bad_request")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    plain = registerbro("list")
+    assert plain.stdout.startswith(f"{rejected}  rejected ")
+    assert "zebra" not in (ended.stdout + plain.stdout).lower()
+
+
+async def test_other_states_are_listed_when_they_are_named(registerbro, box):
+    report = await box.accept("b" * 52, Content("venter"), "k")
+    ended = registerbro("list", "--json", "--state", "accepted", "--state", "sending")
+    assert [one["id"] for one in json.loads(ended.stdout)] == [report.id]
+
+
+async def test_a_report_is_shown_without_its_text_unless_that_is_asked_for(registerbro, rejected):
+    closed, opened = registerbro("show", rejected, "--json"), registerbro("show", rejected, "--text", "--json")
+    assert "zebra" not in closed.stdout.lower()
+    shown = json.loads(opened.stdout)
+    assert (shown["text"], shown["vendors_answer"]) == (SECRET, ANSWER)
+    assert (shown["page"], shown["error_code"]) == ("/moedebooking", "4769")
+    assert [attempt["outcome"] for attempt in shown["attempts"]] == ["bad_request"]
+    assert "attempt: " in registerbro("show", rejected).stdout
+
+
+async def test_a_replay_sends_anew(registerbro, box, rejected):
+    ended = registerbro("replay", rejected, "--json")
+    assert json.loads(ended.stdout) == {"id": rejected, "state": "accepted"}
+    assert (await box.record(rejected)).state is State.ACCEPTED
+    assert await box.take_due() == (rejected,)
+
+
+async def test_a_halt_is_told_of(registerbro, box):
+    report = await box.accept("b" * 52, Content("venter"), "k")
+    sending = await box.begin(report.id, timedelta(seconds=10))
+    await box.release(sending, "not_authorised", halt=timedelta(minutes=15))
+    assert "the vendor refused our token" in registerbro("list").stdout
+
+
+async def test_a_discard_is_noted_with_its_reason(registerbro, box, rejected):
+    assert registerbro("discard", rejected, "--reason", "tom besked").stdout == f"{rejected}: discarded\n"
+    assert await box.record(rejected) is None
+    (noted,) = json.loads(registerbro("discards", "--json").stdout)
+    assert (noted["id"], noted["reason"]) == (rejected, "tom besked")
+    assert noted["by"]
+    assert "tom besked" in registerbro("discards").stdout
+
+
+@pytest.mark.parametrize("reason", [(), ("--reason", " ")])
+async def test_a_discard_without_a_reason_is_refused(registerbro, box, rejected, reason):
+    ended = registerbro("discard", rejected, *reason)
+    assert ended.returncode == 2
+    assert await box.record(rejected)
+
+
+@pytest.mark.parametrize("command", [("show",), ("replay",), ("discard", "--reason", "x")])
+def test_an_unknown_id_is_one_line(registerbro, command):
+    ended = registerbro(command[0], "nonsense", *command[1:])
+    assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", "registerbro: no such report: nonsense\n")
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [("redis://127.0.0.1:1/0", "the ledger does not answer"), ("cache", "has no append-only file")],
+)
+def test_a_ledger_that_cannot_be_used_is_one_line(registerbro, empty_redis, url, said):
+    ended = registerbro("list", LEDGER_URL=empty_redis[url].url if url in empty_redis else url)
+    assert ended.returncode == 1
+    assert said in ended.stderr
+    assert ended.stderr.count("\n") == 1

@@ -1,0 +1,63 @@
+"""What somebody on call sees and can do: each upstream's state, and a word above the breaker."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.fixture
+def registerbro(make_settings, project):
+    make_settings()
+
+    def run(*arguments):
+        return subprocess.run(
+            [sys.executable, "-m", "ops.cli", *arguments], capture_output=True, text=True, cwd=project, timeout=60,
+            check=False, env={**os.environ, "COLUMNS": "200"},
+        )  # fmt: skip
+
+    return run
+
+
+def test_every_upstream_is_listed_before_anything_was_called(registerbro):
+    told = json.loads(registerbro("status", "--json").stdout)
+    found = told["upstreams"]
+    assert told["dead_letters"] == 0
+    assert {name: seen["state"] for name, seen in found.items()} == dict.fromkeys(
+        ("udb", "su", "eindkomst", "cvr", "ydelse", "booking_vendor"), "closed"
+    )
+
+
+def test_an_override_is_shown_with_who_and_why_until_it_is_lifted(registerbro):
+    assert registerbro("breaker", "udb", "force-open", "--reason", "planned work").stdout == "udb: forced_open\n"
+    seen = json.loads(registerbro("status", "--json").stdout)["upstreams"]["udb"]
+    assert (seen["state"], seen["override"]["reason"]) == ("forced_open", "planned work")
+    assert "planned work" in registerbro("status").stdout
+    assert registerbro("breaker", "udb", "lift").stdout == "udb: lifted\n"
+    assert json.loads(registerbro("status", "--json").stdout)["upstreams"]["udb"]["state"] == "closed"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nemid", "lift"], "no such upstream: nemid (there are udb, su, eindkomst, cvr, ydelse, booking_vendor)"),
+        (["udb", "open"], "no such order: open (there are force-open, disable, metrics-only, lift)"),
+        (["udb", "disable"], "an override needs a --reason"),
+    ],
+)
+def test_what_cannot_be_ordered_is_one_line(registerbro, arguments, message):
+    ended = registerbro("breaker", *arguments)
+    assert (ended.returncode, ended.stderr) == (2, f"registerbro: {message}\n")
+
+
+def test_without_redis_it_is_one_line(registerbro, empty_redis):
+    empty_redis["broker"].process.kill()
+    try:
+        ended = registerbro("status")
+    finally:
+        empty_redis["broker"].start()
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("registerbro: Redis does not answer: ")
+    assert ended.stderr.count("\n") == 1
