@@ -56,6 +56,19 @@ def free_port() -> int:
     return port
 
 
+def free_ports(count: int) -> list[int]:
+    """So many such ports in a row."""
+    while True:
+        first = free_port()
+        with ExitStack() as probes:
+            try:
+                for port in range(first, first + count):
+                    probes.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            except (OSError, OverflowError):
+                continue
+            return list(range(first, first + count))
+
+
 def wait_for(condition: Callable[[], bool], what: str, within: float = START_WITHIN_SECONDS) -> None:
     """Returns when `condition` holds. Raises CannotStart, naming `what`, when it does not within so many seconds."""
     ends = time.monotonic() + within

@@ -25,7 +25,7 @@ DEMO = {
     },
     **DEMO_CREDENTIALS,
     **{f"{name}__RETRY_AFTER": "PT3S" for name in ("UDB", "SU", "EINDKOMST", "YDELSE")},
-    **{f"{name}__FRESH_FOR": "PT10S" for name in ("UDB", "SU", "EINDKOMST", "YDELSE")},
+    **{f"{name}__FRESH_FOR": "PT20S" for name in ("UDB", "SU", "EINDKOMST", "YDELSE")},
 }
 """The settings of the demo: simulators in place of the upstreams, which take these credentials, and short times."""
 DEMO_PORTAL = {
