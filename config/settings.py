@@ -155,6 +155,10 @@ class UpstreamSettings(_Frozen):
     """The other upstreams that a fetch of this one calls."""
     needs: ClassVar[tuple[str, ...]] = ("base_url",)
     """The settings without which a worker of its queue does not start."""
+    identities: ClassVar[tuple[str, ...]] = ("client_cert",)
+    """The settings that name a certificate of ours with its key; each has a passphrase beside it."""
+    authorities: ClassVar[tuple[str, ...]] = ("ca_bundle",)
+    """The settings that name certificates of others that we trust."""
 
     base_url: BaseUrl | None = Field(
         default=None, description="Where the upstream is; needed by the workers of its queue"
@@ -172,8 +176,9 @@ class UpstreamSettings(_Frozen):
     )
     max_connections: PositiveInt = Field(default=50, description="Open connections per process")
     client_cert: FilePath | None = Field(
-        default=None, description="PEM file with the client certificate (OCES3) and its key"
+        default=None, description="PEM or PKCS#12 file with the client certificate (OCES3) and its key"
     )
+    client_cert_passphrase: SecretStr | None = Field(default=None, description="What opens the key in CLIENT_CERT")
     ca_bundle: FilePath | None = Field(
         default=None, description="PEM file with the authorities to trust instead of the system's"
     )
@@ -237,6 +242,8 @@ class EindkomstSettings(RegisterSettings):
     """eIndkomst. The subscriber's codes and SE number come with the agreement with Skatteforvaltningen."""
 
     also_calls = ("cvr",)
+    identities = ("client_cert", "signing_cert")
+    authorities = ("ca_bundle", "verify_with")
 
     attempt_timeout: Duration = Field(
         default=timedelta(seconds=8), description="As for the others; this register is slower"
@@ -250,6 +257,19 @@ class EindkomstSettings(RegisterSettings):
     adgang_formaal: str = Field(default="1", description="AdgangFormaalTypeKode")
     se_number: str = Field(
         default="00000000", pattern=r"^\d{8}$", description="The subscriber's VirksomhedSENummerIdentifikator"
+    )
+    signing_cert: FilePath | None = Field(
+        default=None, description="PEM or PKCS#12 file with the certificate and key that sign questions (WS-Security)"
+    )
+    signing_cert_passphrase: SecretStr | None = Field(default=None, description="What opens the key in SIGNING_CERT")
+    verify_with: FilePath | None = Field(
+        default=None,
+        description="PEM file with the certificates, or their authority's, whose signature every answer must have",
+    )
+    verify_subject: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9.]+=.+$",
+        description="With an authority in VERIFY_WITH: what the signer's subject must name, as 2.5.4.97=NTRDK-12345678",
     )
 
 
@@ -430,6 +450,17 @@ class Settings(BaseSettings):
             raise _missing(upstream, "base_url")
         return str(url).rstrip("/")
 
+    def current_secret(self, upstream: str, name: str) -> str | None:
+        """A secret of an upstream as it is now: read anew when it is a file, which may change with what it opens.
+
+        Raises SettingsError when that file cannot be read.
+        """
+        path = os.environ.get(f"{variable(upstream, name)}_FILE")
+        if path:
+            return _secret_in(path, variable(upstream, name))
+        secret: SecretStr | None = getattr(self.upstream(upstream), name, None)
+        return secret.get_secret_value() if secret else None
+
     def require(self, upstream: str) -> None:
         """Raises SettingsError unless everything is set that this upstream, and those that it also calls, need."""
         for name in (upstream, *self.upstream(upstream).also_calls):
@@ -475,8 +506,21 @@ UPSTREAMS: tuple[str, ...] = tuple(
 """The names of the upstreams: the fields of the settings that describe one."""
 
 
+def variable(upstream: str, name: str) -> str:
+    """The environment variable of an upstream's setting."""
+    return f"{PREFIX}{upstream.upper()}{DELIMITER}{name.upper()}"
+
+
 def _missing(upstream: str, name: str) -> SettingsError:
-    return SettingsError(f"{PREFIX}{upstream.upper()}{DELIMITER}{name.upper()}: is missing")
+    return SettingsError(f"{variable(upstream, name)}: is missing")
+
+
+def _secret_in(path: str, name: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+    raise SettingsError(f"{name}_FILE: cannot be read: {reason}")
 
 
 class _EnvironmentAndFiles(EnvSettingsSource):
@@ -495,11 +539,7 @@ class _EnvironmentAndFiles(EnvSettingsSource):
                 continue
             if self.env_vars.get(name.lower()) is not None:
                 raise SettingsError(f"{name}: is set twice, directly and as {name}_FILE")
-            try:
-                yield name.lower(), Path(path).read_text(encoding="utf-8").strip()
-            except (OSError, UnicodeDecodeError) as error:
-                reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-                raise SettingsError(f"{name}_FILE: cannot be read: {reason}") from None
+            yield name.lower(), _secret_in(path, name)
 
 
 def leaves(model: type[BaseModel] = Settings, prefix: str = PREFIX) -> Iterator[tuple[str, str, Any]]:

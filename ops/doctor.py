@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from cryptography import x509
 from redis.asyncio import Redis
 from rich.console import Console
 from rich.table import Table
@@ -24,7 +23,7 @@ from workers.booking_vendor.outbox import DEAD_LETTERS
 from workers.booking_vendor.reports import outbox
 from workers.connections import REDIS_DOWN
 from workers.resilience.client import reach
-from workers.resilience.errors import UpstreamError
+from workers.resilience.errors import NotAuthorised, UpstreamError
 from workers.runtime import Services
 
 CONNECT_SECONDS = 5.0
@@ -68,8 +67,8 @@ async def _examine(settings: Settings) -> list[Finding]:
         return [
             *_settings(settings),
             *[finding async for finding in _redis(services)],
-            *_certificates(settings),
-            *await asyncio.gather(*(_upstream(settings, name) for name in UPSTREAMS)),
+            *_certificates(settings, services),
+            *await asyncio.gather(*(_upstream(services, name) for name in UPSTREAMS)),
             *[finding async for finding in _workers(services)],
             *[finding async for finding in _reports(services)],
         ]
@@ -134,31 +133,31 @@ async def _server(role: str, server: Redis) -> Finding:
     return Finding(name, Verdict.OK, f"version {version}, maxmemory-policy {found}, as {user}")
 
 
-def _certificates(settings: Settings) -> Iterator[Finding]:
+def _certificates(settings: Settings, services: Services) -> Iterator[Finding]:
     for name in UPSTREAMS:
-        for path in (settings.upstream(name).client_cert, settings.upstream(name).ca_bundle):
-            if path is not None:
-                yield _certificate(name, path)
+        try:
+            certificates = services.certificates(name)
+        except SettingsError as error:
+            advice = "nothing is called with it; a worker that is running goes on with what it had"
+            yield Finding(f"certificate of {name}", Verdict.FAIL, str(error), advice)
+            continue
+        for setting, file in certificates.files.items():
+            yield _certificate(name, getattr(settings.upstream(name), setting), file.value.expires)
 
 
-def _certificate(upstream: str, path: Path) -> Finding:
+def _certificate(upstream: str, path: Path, ends: datetime) -> Finding:
     check = f"certificate of {upstream}"
-    try:
-        ends = min(found.not_valid_after_utc for found in x509.load_pem_x509_certificates(path.read_bytes()))
-    except (OSError, ValueError) as error:
-        return Finding(
-            check, Verdict.FAIL, f"{path}: {type(error).__name__}", "it must be a PEM file with a certificate"
-        )
     left = ends - datetime.now(UTC)
     seen = f"{path} is valid until {ends.astimezone(DENMARK):%Y-%m-%d %H:%M}"
     if left <= timedelta(0):
-        return Finding(check, Verdict.FAIL, seen, "it has expired: put a new one in its place")
+        return Finding(check, Verdict.FAIL, seen, "it has expired: put a new one in its place (docs/operations.md)")
     if left <= RENEW_WITHIN:
-        return Finding(check, Verdict.WARN, seen, "order the next one now")
+        return Finding(check, Verdict.WARN, seen, "order the next one now (docs/operations.md)")
     return Finding(check, Verdict.OK, seen)
 
 
-async def _upstream(settings: Settings, name: str) -> Finding:
+async def _upstream(services: Services, name: str) -> Finding:
+    settings = services.settings
     chosen = settings.upstream(name)
     check = f"upstream: {name}"
     if chosen.base_url is None:
@@ -168,12 +167,14 @@ async def _upstream(settings: Settings, name: str) -> Finding:
     if until is not None:
         return Finding(check, Verdict.OK, f"{address} is closed as planned until {until.astimezone(DENMARK):%H:%M}")
     try:
-        await reach(address, chosen, CONNECT_SECONDS)
+        await reach(address, services.certificates(name), CONNECT_SECONDS)
     except UpstreamError as error:
         advice = "is the address right, is there a way through the firewall, does the register say that it is closed?"
+        if isinstance(error, NotAuthorised):
+            advice = "is it the certificate that was agreed on, with its chain, and has it not expired?"
         return Finding(check, Verdict.FAIL, f"{address}: {error}", advice)
-    except OSError as error:
-        return Finding(check, Verdict.FAIL, f"{address}: {type(error).__name__}", "is the certificate file in order?")
+    except SettingsError:
+        return Finding(check, Verdict.FAIL, f"{address} is not called", "its certificate must be in order first")
     return Finding(check, Verdict.OK, f"{address} is reached")
 
 

@@ -13,6 +13,7 @@ from config import logging
 from config.settings import SettingsError, environment_problems, settings
 from workers import metrics, queues, runtime, schedule, trace, tracing, transport
 from workers.connections import REDIS_DOWN
+from workers.resilience.certificates import Certificates
 from workers.trace import Kind
 
 log = structlog.get_logger()
@@ -41,6 +42,8 @@ def _open_runtime(sender: Any, **_: object) -> None:  # noqa: ANN401 - Celery's 
         for name, queues in celery_config.WORKERS.items():
             if consumed & set(queues):
                 settings().require(name)
+                for upstream in (name, *settings().upstream(name).also_calls):
+                    Certificates.of(settings(), upstream)
         _at_end.callback(tracing.enable(settings(), "registerbro-worker"))
     except SettingsError as error:
         raise SystemExit(f"registerbro: {error}") from None

@@ -40,6 +40,11 @@ UNKNOWN_VALUES = Counter(
     "registerbro_unknown_values_total", "Items left out for a value the contract does not know", ["register", "field"]
 )
 UNREADABLE = Counter("registerbro_unreadable_total", "Sealed values that did not open, by what they were", ["what"])
+CERTIFICATE_EXPIRY = Gauge(
+    "registerbro_certificate_expiry_timestamp_seconds",
+    "When a certificate ends, by the setting that names its file; of several certificates the last",
+    ["upstream", "use"],
+)
 BEAT_ACTIVE = Gauge("registerbro_beat_active", "Whether this beat is the one that sends")
 BEAT_TICKED = Gauge("registerbro_beat_last_tick_timestamp_seconds", "When this beat last looked for what is due")
 REPORTS = Counter("registerbro_fault_reports_total", "Fault reports, by what became of them", ["outcome"])

@@ -18,6 +18,7 @@ from workers.cache.timetable import Timetable
 from workers.connections import connect
 from workers.queues import Queues
 from workers.resilience.admission import Guard, Overrides, Rules, SharedMachine
+from workers.resilience.certificates import Certificates
 from workers.resilience.client import HttpClient
 from workers.resilience.upstream import Upstream
 
@@ -50,16 +51,26 @@ class Services:
         self.overrides = Overrides(self.ledger.redis)
         self.queues = Queues(settings)
         self._upstreams: dict[str, Upstream] = {}
+        self._certificates: dict[str, Certificates] = {}
         self._guards: dict[str, Guard] = {}
         self._turns: dict[str, asyncio.Semaphore] = {}
 
     def upstream(self, name: str) -> Upstream:
-        """The one object through which this process calls that upstream. Raises SettingsError without a base URL."""
+        """The one object through which this process calls that upstream.
+
+        Raises SettingsError without a base URL, or when a certificate cannot be used.
+        """
         if name not in self._upstreams:
             settings = self.settings.upstream(name)
-            http = HttpClient(self.settings.base_url(name), settings)
+            http = HttpClient(self.settings.base_url(name), settings, self.certificates(name))
             self._upstreams[name] = Upstream(name, settings, http, self.admission(name), self._sleep)
         return self._upstreams[name]
+
+    def certificates(self, name: str) -> Certificates:
+        """What that upstream is called with, read once. Raises SettingsError when one of the files cannot be used."""
+        if name not in self._certificates:
+            self._certificates[name] = Certificates.of(self.settings, name)
+        return self._certificates[name]
 
     def admission(self, name: str) -> Guard:
         """The one object that says whether this process may call that upstream."""

@@ -10,6 +10,7 @@ import re
 import ssl
 import zlib
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.message import Message
@@ -22,6 +23,7 @@ from httpx_aiohttp import AiohttpTransport
 from pydantic import BaseModel, ValidationError
 
 from config.settings import UpstreamSettings
+from workers.resilience.certificates import Certificates
 from workers.resilience.errors import (
     CallFailed,
     ConnectionLost,
@@ -38,7 +40,14 @@ IDLE_CONNECTION_SECONDS = 10
 """Below the idle time-outs usual at gateways, so that a connection is rarely closed under a request."""
 
 _CPR_LIKE = re.compile(r"(?<!\d)\d{6}-?\d{4}(?!\d)")
-_CLIENT_CERT_REFUSED = re.compile(r"ALERT_(\w*CERTIFICATE\w*|UNKNOWN_CA|ACCESS_DENIED)", re.IGNORECASE)
+REFUSED_WITHIN_SECONDS = 0.5
+"""How long `reach` waits for a refusal: under TLS 1.3 the handshake is over before our certificate is looked at."""
+
+_CLIENT_CERT_REFUSED = re.compile(
+    r"ALERT_(\w*CERTIFICATE\w*|UNKNOWN_CA|ACCESS_DENIED|HANDSHAKE_FAILURE|DECRYPT_ERROR)", re.IGNORECASE
+)
+"""The other side's alerts. HANDSHAKE_FAILURE is what TLS 1.2 has for a certificate that is missing; whatever else it
+may stand for, somebody must set right too."""
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -107,24 +116,16 @@ class HttpClient:
     """Calls one upstream. Open it within the event loop that uses it, and close it there.
 
     It keeps no cookies (they would join one citizen's call to another's), follows no redirect, reads no proxy from the
-    environment and never calls again by itself, so that each call is one that was decided on.
+    environment and never calls again by itself, so that each call is one that was decided on. When a certificate has
+    changed, new calls are made over new connections, and the old ones are closed after the last call on them.
     """
 
-    def __init__(self, base_url: str, settings: UpstreamSettings) -> None:
-        context = _ssl_context(settings)
-        transport = AiohttpTransport(
-            verify=context,
-            client=lambda: _session(context, settings.max_connections),
-        )
-        self._http = httpx.AsyncClient(
-            base_url=base_url,
-            transport=transport,
-            timeout=None,  # noqa: S113 - `send` bounds the whole call, body included
-            follow_redirects=False,
-            trust_env=False,
-            cookies=http.cookiejar.CookieJar(http.cookiejar.DefaultCookiePolicy(allowed_domains=[])),
-            headers={"User-Agent": "registerbro", "Accept-Encoding": "gzip"},
-        )
+    def __init__(self, base_url: str, settings: UpstreamSettings, certificates: Certificates | None = None) -> None:
+        self._base_url = base_url
+        self._settings = settings
+        self._certificates = certificates or Certificates(settings)
+        self._connections = self._connect()
+        self._retired: set[_Connections] = set()
 
     async def __aenter__(self) -> Self:
         return self
@@ -134,7 +135,8 @@ class HttpClient:
 
     async def close(self) -> None:
         """Closes every connection."""
-        await self._http.aclose()
+        for connections in (self._connections, *self._retired):
+            await connections.http.aclose()
 
     async def send(self, question: Question, headers: Mapping[str, str], within: float) -> Answer:
         """The answer to `question`, whatever its status, read to its end within so many seconds.
@@ -145,7 +147,8 @@ class HttpClient:
         try:
             async with (
                 asyncio.timeout(within),
-                self._http.stream(
+                self._borrowed() as http,
+                http.stream(
                     question.method,
                     question.path,
                     headers={**question.headers, **headers},
@@ -158,24 +161,83 @@ class HttpClient:
         except (httpx.HTTPError, aiohttp.ClientError, OSError) as error:
             raise _translated(error) from None
 
+    @asynccontextmanager
+    async def _borrowed(self) -> AsyncIterator[httpx.AsyncClient]:
+        """The connections for one call, made with the certificates as they are now."""
+        await self._certificates.look()
+        connections = await self._current()
+        connections.calls += 1
+        try:
+            yield connections.http
+        finally:
+            connections.calls -= 1
+            if not connections.calls and connections in self._retired:
+                self._retired.remove(connections)
+                await connections.http.aclose()
 
-async def reach(base_url: str, settings: UpstreamSettings, within: float) -> None:
+    async def _current(self) -> "_Connections":
+        if self._certificates.context() is not self._connections.context:
+            old, self._connections = self._connections, self._connect()
+            if old.calls:
+                self._retired.add(old)
+            else:
+                await old.http.aclose()
+        return self._connections
+
+    def _connect(self) -> "_Connections":
+        context = self._certificates.context()
+        client = httpx.AsyncClient(
+            base_url=self._base_url,
+            transport=AiohttpTransport(
+                verify=context,
+                client=lambda: _session(context, self._settings.max_connections),
+            ),
+            timeout=None,  # noqa: S113 - `send` bounds the whole call, body included
+            follow_redirects=False,
+            trust_env=False,
+            cookies=http.cookiejar.CookieJar(http.cookiejar.DefaultCookiePolicy(allowed_domains=[])),
+            headers={"User-Agent": "registerbro", "Accept-Encoding": "gzip"},
+        )
+        return _Connections(client, context)
+
+
+@dataclass(eq=False, slots=True)
+class _Connections:
+    """The connections that were made with one TLS context, and how many calls are under way on them."""
+
+    http: httpx.AsyncClient
+    context: ssl.SSLContext
+    calls: int = 0
+
+
+async def reach(base_url: str, certificates: Certificates, within: float) -> None:
     """Connects as a call would, with our certificate and their authorities, and sends nothing.
 
-    Raises UpstreamTimeout, ConnectionLost, and NotAuthorised when our certificate is refused at once.
+    Raises UpstreamTimeout, ConnectionLost, and NotAuthorised when our certificate is refused.
     """
     url = httpx.URL(base_url)
     secure = url.scheme == "https"
     try:
         async with asyncio.timeout(within):
-            _, writer = await asyncio.open_connection(
-                url.host, url.port or (443 if secure else 80), ssl=_ssl_context(settings) if secure else None
+            reader, writer = await asyncio.open_connection(
+                url.host, url.port or (443 if secure else 80), ssl=certificates.context() if secure else None
             )
+            try:
+                if secure:
+                    await _hear_refusal(reader)
+            finally:
+                writer.close()
     except TimeoutError:
         raise UpstreamTimeout(f"no connection within {within:.1f} s") from None
     except OSError as error:
         raise _translated(error) from None
-    writer.close()
+
+
+async def _hear_refusal(reader: asyncio.StreamReader) -> None:
+    """Raises ssl.SSLError when the other side refuses our certificate; who takes it says nothing until it is asked."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(REFUSED_WITHIN_SECONDS):
+            await reader.read(1)
 
 
 async def _read(response: httpx.Response) -> Answer:
@@ -233,14 +295,6 @@ def _causes(error: BaseException) -> list[BaseException]:
         chain.append(current)
         current = current.__cause__ or current.__context__
     return chain
-
-
-def _ssl_context(settings: UpstreamSettings) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=settings.ca_bundle)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if settings.client_cert:
-        context.load_cert_chain(settings.client_cert)
-    return context
 
 
 def _session(context: ssl.SSLContext, connections: int) -> aiohttp.ClientSession:

@@ -1,0 +1,316 @@
+"""The certificates that an upstream is called with: read from their files, and read again when those change.
+
+A private key is on no disk but where it was put: OpenSSL, which takes it from a file alone, gets it from one in memory,
+encrypted (docs/decisions/0013-…). Nothing here quotes what a file holds.
+"""
+
+import asyncio
+import os
+import re
+import secrets
+import ssl
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Generic, Self, TypeVar
+
+import structlog
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import pkcs12
+
+from config.settings import Settings, SettingsError, UpstreamSettings, variable
+from workers import metrics
+
+log = structlog.get_logger()
+
+LOOK_EVERY_SECONDS = 5.0
+"""How often a file is looked at, at the most: one stat."""
+
+_PEM_BEGIN = re.compile(rb"^-----BEGIN ", re.MULTILINE)
+_PEM_BLOCK = re.compile(rb"^-----BEGIN ([A-Z0-9 ]+)-----\r?$.*?^-----END \1-----\r?$", re.MULTILINE | re.DOTALL)
+
+T = TypeVar("T")
+PrivateKey = RSAPrivateKey | EllipticCurvePrivateKey
+
+
+class CertificateError(Exception):
+    """A file holds no certificate that can be used; the message continues »the file …«."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Identity:
+    """A certificate of ours, its key, and the certificates between it and its authority."""
+
+    certificate: x509.Certificate
+    key: PrivateKey
+    chain: tuple[x509.Certificate, ...]
+
+    @property
+    def expires(self) -> datetime:
+        """When the certificate ends."""
+        return self.certificate.not_valid_after_utc
+
+    @classmethod
+    def parse(cls, content: bytes, passphrase: str | None) -> Self:
+        """What a PEM or PKCS#12 file holds. Raises CertificateError."""
+        secret = passphrase.encode() if passphrase else None
+        key, certificates = (_from_pem if _PEM_BEGIN.search(content) else _from_pkcs12)(content, secret)
+        if not isinstance(key, PrivateKey):
+            raise CertificateError("holds a key that is neither RSA nor EC")
+        ours = [certificate for certificate in certificates if certificate.public_key() == key.public_key()]
+        if not ours:
+            raise CertificateError("holds no certificate that goes with its key")
+        identity = cls(ours[0], key, tuple(other for other in certificates if other not in ours))
+        identity.show_in(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+        return identity
+
+    def show_in(self, context: ssl.SSLContext) -> None:
+        """Has connections of `context` show this certificate. Raises CertificateError when OpenSSL refuses it."""
+        passphrase = secrets.token_hex(32)
+        certificates = (self.certificate, *self.chain)
+        content = b"".join(one.public_bytes(serialization.Encoding.PEM) for one in certificates)
+        content += self.key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.BestAvailableEncryption(passphrase.encode()),
+        )
+        with _in_memory(content) as path:
+            try:
+                context.load_cert_chain(path, password=passphrase)
+            except ssl.SSLError as error:
+                raise CertificateError(f"is refused by OpenSSL: {error.reason}") from None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Trusted:
+    """Certificates of others."""
+
+    certificates: tuple[x509.Certificate, ...]
+
+    @property
+    def expires(self) -> datetime:
+        """When the last of them ends."""
+        return max(certificate.not_valid_after_utc for certificate in self.certificates)
+
+    @property
+    def pem(self) -> str:
+        """All of them, as OpenSSL reads them."""
+        return "".join(one.public_bytes(serialization.Encoding.PEM).decode() for one in self.certificates)
+
+    @classmethod
+    def parse(cls, content: bytes, _: str | None) -> Self:
+        """What a PEM file holds. Raises CertificateError."""
+        certificates = [_certificate(block) for label, block in _pem_blocks(content) if label.endswith(b"CERTIFICATE")]
+        if not certificates:
+            raise CertificateError("holds no certificate in PEM")
+        return cls(tuple(certificates))
+
+
+def _from_pem(content: bytes, passphrase: bytes | None) -> tuple[object, list[x509.Certificate]]:
+    blocks = _pem_blocks(content)
+    keys = [block for label, block in blocks if label.endswith(b"PRIVATE KEY")]
+    if len(keys) != 1:
+        raise CertificateError("holds no private key" if not keys else "holds several private keys")
+    certificates = [_certificate(block) for label, block in blocks if label.endswith(b"CERTIFICATE")]
+    try:
+        return serialization.load_pem_private_key(keys[0], passphrase), certificates
+    except TypeError:
+        # It is one of two things, and which it is follows from what was given.
+        fault = "holds a key that is not encrypted, though it has a passphrase" if passphrase else "needs a passphrase"
+    except (ValueError, UnsupportedAlgorithm):
+        fault = "holds a key that cannot be read" + (", or its passphrase is another" if passphrase else "")
+    raise CertificateError(fault)
+
+
+def _from_pkcs12(content: bytes, passphrase: bytes | None) -> tuple[object, list[x509.Certificate]]:
+    try:
+        found = pkcs12.load_pkcs12(content, passphrase)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        opened = "opens" if passphrase else "would need"
+        raise CertificateError(f"is no PEM file, and no PKCS#12 file that its passphrase {opened}") from None
+    if found.key is None:
+        raise CertificateError("holds no private key")
+    held = [found.cert, *found.additional_certs]
+    return found.key, [one.certificate for one in held if one is not None]
+
+
+def _pem_blocks(content: bytes) -> list[tuple[bytes, bytes]]:
+    """The blocks of a PEM file, each with its label. Raises CertificateError when one has no end."""
+    blocks = [(match[1], match[0]) for match in _PEM_BLOCK.finditer(content)]
+    if len(blocks) != len(_PEM_BEGIN.findall(content)):
+        raise CertificateError("is cut short")
+    return blocks
+
+
+def _certificate(block: bytes) -> x509.Certificate:
+    try:
+        return x509.load_pem_x509_certificate(block)
+    except ValueError:
+        raise CertificateError("holds a certificate that cannot be read") from None
+
+
+@contextmanager
+def _in_memory(content: bytes) -> Iterator[str]:
+    """A file with `content` that only this process can open; on no disk, where the system has such files."""
+    if sys.platform == "linux":
+        with os.fdopen(os.memfd_create("certificate", os.MFD_CLOEXEC), "wb") as file:
+            file.write(content)
+            file.flush()
+            yield f"/proc/self/fd/{file.fileno()}"
+    else:
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(content)
+            file.flush()
+            yield file.name
+
+
+class Watched(Generic[T]):
+    """What a file holds, and holds anew when it changes; `setting` names it for people.
+
+    Raises SettingsError when the file cannot be used at first. Later that leaves what there was, and is said once,
+    until the file is in order again.
+    """
+
+    def __init__(self, setting: str, path: Path, parse: Callable[[bytes], T]) -> None:
+        self.setting = setting
+        self._path = path
+        self._parse = parse
+        self._lock = threading.Lock()
+        self._complained = False
+        try:
+            self._seen, self.value = self._read()
+        except (CertificateError, OSError) as error:
+            raise SettingsError(f"{setting}: {_told(error)}") from None
+
+    def look(self) -> None:
+        """Reads the file again if it has changed, or if it was not in order; for one thread at a time."""
+        with self._lock:
+            try:
+                if self._state() != self._seen:
+                    self._seen, self.value = self._read()
+                    log.info("certificate_reloaded", setting=self.setting)
+            except (CertificateError, SettingsError, OSError) as error:
+                if not self._complained:
+                    log.error("certificate_not_reloaded", setting=self.setting, detail=_told(error))
+                self._complained = True
+            else:
+                self._complained = False
+
+    def _read(self) -> tuple[tuple[int, ...], T]:
+        # The state comes first, so that a file that changes while it is read is read again.
+        state = self._state()
+        return state, self._parse(self._path.read_bytes())
+
+    def _state(self) -> tuple[int, ...]:
+        status = self._path.stat()
+        return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _told(error: Exception) -> str:
+    return f"cannot be read: {error.strerror}" if isinstance(error, OSError) else str(error)
+
+
+class Certificates:
+    """All certificates of one upstream, by the names of their settings.
+
+    Raises SettingsError, which names the setting, when one of the files cannot be used. `secret` gives a secret of the
+    upstream as it is now, by the name of its setting; when None, it is the one in `chosen`.
+    """
+
+    def __init__(
+        self,
+        chosen: UpstreamSettings,
+        upstream: str = "upstream",
+        secret: Callable[[str], str | None] | None = None,
+    ) -> None:
+        self._secret = secret or (lambda name: _secret_of(chosen, name))
+        self.identities = {
+            name: self._watched(upstream, name, path, Identity.parse)
+            for name in chosen.identities
+            if (path := getattr(chosen, name)) is not None
+        }
+        self.trusted = {
+            name: self._watched(upstream, name, path, Trusted.parse)
+            for name in chosen.authorities
+            if (path := getattr(chosen, name)) is not None
+        }
+        self.files: dict[str, Watched[Identity] | Watched[Trusted]] = {**self.identities, **self.trusted}
+        self._look_at = time.monotonic() + LOOK_EVERY_SECONDS
+        self._made_of: tuple[Identity | None, Trusted | None] | None = None
+        self._context: ssl.SSLContext
+
+    @classmethod
+    def of(cls, settings: Settings, upstream: str) -> Self:
+        """Those of one upstream of an installation, whose ends this process's metrics then show."""
+        it = cls(settings.upstream(upstream), upstream, lambda name: settings.current_secret(upstream, name))
+        for name, file in it.files.items():
+            metrics.CERTIFICATE_EXPIRY.labels(upstream, name).set_function(it._expiry_of(file))
+        return it
+
+    @property
+    def client(self) -> Identity | None:
+        """What we show to the upstream."""
+        file = self.identities.get("client_cert")
+        return file.value if file else None
+
+    def context(self) -> ssl.SSLContext:
+        """For connections to the upstream; the same one until what it is made of has changed."""
+        bundle = self.trusted.get("ca_bundle")
+        wanted = self.client, bundle.value if bundle else None
+        if wanted != self._made_of:
+            self._context = _context(*wanted)
+            self._made_of = wanted
+        return self._context
+
+    async def look(self) -> None:
+        """Reads again what has changed, in a thread, if nobody has looked for a while."""
+        if self._claim():
+            await asyncio.to_thread(self._look)
+
+    def _claim(self) -> bool:
+        now = time.monotonic()
+        if not self.files or now < self._look_at:
+            return False
+        self._look_at = now + LOOK_EVERY_SECONDS
+        return True
+
+    def _look(self) -> None:
+        for file in self.files.values():
+            file.look()
+
+    def _expiry_of(self, file: Watched[Identity] | Watched[Trusted]) -> Callable[[], float]:
+        def expiry() -> float:
+            if self._claim():
+                self._look()
+            return file.value.expires.timestamp()
+
+        return expiry
+
+    def _watched(self, upstream: str, name: str, path: Path, parse: Callable[[bytes, str | None], T]) -> Watched[T]:
+        return Watched(
+            variable(upstream, name), path, lambda content: parse(content, self._secret(f"{name}_passphrase"))
+        )
+
+
+def _secret_of(chosen: UpstreamSettings, name: str) -> str | None:
+    secret = getattr(chosen, name, None)
+    return secret.get_secret_value() if secret else None
+
+
+def _context(client: Identity | None, trusted: Trusted | None) -> ssl.SSLContext:
+    """TLS 1.2 or newer, with the other side's certificate and host name checked."""
+    context = ssl.create_default_context(cadata=trusted.pem if trusted else None)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if client:
+        client.show_in(context)
+    return context
