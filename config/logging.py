@@ -14,7 +14,7 @@ DEEPEST = 6
 """How far into nested values the redaction looks; what lies deeper is left out altogether."""
 
 QUIET = (
-    *("httpx", "httpcore", "aiohttp", "asyncio", "redis", "amqp", "signxml"),
+    *("httpx", "httpcore", "aiohttp", "asyncio", "redis", "amqp"),
     *("celery.worker.strategy", "celery.app.trace", "celery.beat", "celery.worker.consumer.mingle"),
 )
 """Loggers that tell of every call, every task and every tick: only their warnings are of use."""

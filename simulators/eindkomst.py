@@ -13,8 +13,9 @@ from lxml.builder import ElementMaker
 from lxml.etree import _Element as Element
 
 from simulators.citizens import BY_CPR, Wages, somebody_else
-from simulators.faults import Broken, Fault, Fejl, SoapFault
+from simulators.faults import Broken, Fault, Fejl, Signature, SoapFault
 from simulators.protocol import Asked, Breach, Protocol, Reply, cpr_number
+from simulators.signatures import Signatures
 
 SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
 E = "http://rep.oio.dk/skat.dk/eindkomst/"
@@ -69,10 +70,14 @@ class Eindkomst(Protocol):
     method = "POST"
     path = "/"
     content_type = "text/xml"
-    own_faults = frozenset({"fejl", "soap_fault", "too_much", "wrong_person", "mixed_people", "unknown_value", "empty"})
+    own_faults = frozenset({
+        "fejl", "soap_fault", "too_much", "wrong_person", "mixed_people", "unknown_value", "empty", "signature",
+    })  # fmt: skip
 
     def __init__(self) -> None:
         self._answered: set[str] = set()
+        self.signatures = Signatures()
+        """What is expected of questions, and how answers are signed: neither, unless somebody sets it."""
 
     def understand(self, request: web.Request, body: bytes) -> Asked:
         """The person, the months and the transaction of the envelope."""
@@ -87,6 +92,7 @@ class Eindkomst(Protocol):
             raise Breach("the body is not XML") from None
         if envelope.tag != f"{{{SOAP}}}Envelope" or b"<!DOCTYPE" in body:
             raise Breach("the body is no SOAP 1.1 envelope")
+        self.signatures.check(envelope)
         root = f"{{{SOAP}}}Body/{{{E}}}IndkomstOplysningPersonHent_I"
         inddata = f"{root}/{{{E}}}IndkomstOplysningPersonInddata"
         access = f"{inddata}/{{{E}}}AbonnentAdgangStruktur"
@@ -120,8 +126,14 @@ class Eindkomst(Protocol):
         if search.transaction_id in self._answered:
             return self._fejl(asked, TRANSACTION_USED)
         self._answered.add(search.transaction_id)
+        return self._said(self._answer_to(asked))
+
+    def _answer_to(self, asked: Asked) -> bytes:
         body = _answer(asked.citizen or "", self._wages(asked))
-        return Reply(body.replace(TRANSACTION.encode(), escape(search.transaction_id).encode()), self.content_type)
+        return body.replace(TRANSACTION.encode(), escape(_search(asked).transaction_id).encode())
+
+    def _said(self, body: bytes, spoilt: str | None = None) -> Reply:
+        return Reply(self.signatures.seal(body, spoilt), self.content_type)
 
     def broken(self, fault: Fault, asked: Asked) -> Reply:
         """With an error inside an answer of status 200, with a SOAP Fault, or otherwise as any upstream."""
@@ -129,14 +141,21 @@ class Eindkomst(Protocol):
             case Fejl():
                 return self._fejl(asked, fault.kode, with_data=fault.with_data)
             case SoapFault():
-                return self._soap_fault(fault.code, 500, "simulated")
+                return self._soap_fault(f"soap:{fault.code}", 500, "simulated")
+            case Signature():
+                return self._said(self._answer_to(asked), fault.how)
+            case Broken(kind="empty" | "unknown_value" | "missing_field" | "wrong_person" | "mixed_people" as kind):
+                return self._said(self.variants(asked)[kind])
             case Broken(kind="too_much"):
                 return self._fejl(asked, TOO_MUCH) if _search(asked).months > MONTHS_AT_ONCE else self.answer(asked)
         return super().broken(fault, asked)
 
     def refusal(self, status: int, text: str) -> Reply:
-        """A SOAP Fault that blames the caller."""
-        return self._soap_fault("Client", status, text)
+        """A SOAP Fault that blames the caller, or names what is wrong with their signature."""
+        code, separator, rest = text.partition(": ")
+        if separator and code.isalpha():
+            return self._soap_fault(f"wsse:{code}", status, rest)
+        return self._soap_fault("soap:Client", status, text)
 
     def forget(self) -> None:
         """Forgets which transactions were answered."""
@@ -145,11 +164,11 @@ class Eindkomst(Protocol):
     def _fejl(self, asked: Asked, kode: str, *, with_data: bool = False) -> Reply:
         persons = [person(asked.citizen or "", self._wages(asked))] if with_data else []
         outcome = _outcome(_search(asked).transaction_id, kode)
-        return Reply(_xml(response(outcome, persons)), self.content_type)
+        return self._said(_xml(response(outcome, persons)))
 
     def _soap_fault(self, code: str, status: int, text: str) -> Reply:
         fault = soap.Fault(etree.Element("faultcode"), etree.Element("faultstring"))
-        fault[0].text, fault[1].text = f"soap:{code}", text
+        fault[0].text, fault[1].text = code, text
         return Reply(_xml(soap.Envelope(soap.Body(fault))), self.content_type, status)
 
     def variants(self, asked: Asked) -> Mapping[str, bytes]:

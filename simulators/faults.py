@@ -123,6 +123,24 @@ class SoapFault(_Fault):
     code: Literal["Server", "Client"]
 
 
+class Signature(_Fault):
+    """An answer of eIndkomst, of a simulator that signs, whose signature is missing or does not hold."""
+
+    kind: Literal["signature"]
+    how: Literal[
+        "unsigned",
+        "altered",
+        "wrapped",
+        "wrapped_with_its_id",
+        "without_value",
+        "stale",
+        "foreign",
+        "body_alone",
+        "timestamp_alone",
+        "token_too",
+    ]
+
+
 class Huge(_Fault):
     """The plain answer and 10 MiB of white space after it, so that nothing but its length is wrong with it."""
 
@@ -130,7 +148,9 @@ class Huge(_Fault):
     compressed: bool = Field(default=False, description="As a few kilobytes of gzip that become as much")
 
 
-Fault = Annotated[Latency | Broken | Gone | Status | NotFound | Fejl | SoapFault | Huge, Field(discriminator="kind")]
+Fault = Annotated[
+    Latency | Broken | Gone | Status | NotFound | Fejl | SoapFault | Signature | Huge, Field(discriminator="kind")
+]
 
 COMMON = frozenset({
     "latency", "hang_before_headers", "hang_after_headers", "reset", "reset_after", "truncated", "gone", "status",

@@ -34,6 +34,7 @@ class Gateway:
         self._context.verify_mode = ssl.CERT_REQUIRED
         self._context.maximum_version = newest
         self._stopped = threading.Event()
+        self._noted = threading.Condition()
         self.handshakes: list[bool] = []
         self.shown: list[str] = []
         gateway = self
@@ -47,6 +48,18 @@ class Gateway:
 
         self._server = Server(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(LOOK_EVERY_SECONDS,))
+
+    def waited_for(self, handshakes: int, seconds: float = 10.0) -> bool:
+        """Whether so many connections came; a refusal is out before it is noted here, so this waits for it."""
+        with self._noted:
+            return self._noted.wait_for(lambda: len(self.handshakes) >= handshakes, seconds)
+
+    def _note(self, *, taken: bool, shown: str = "") -> None:
+        with self._noted:
+            self.handshakes.append(taken)
+            if shown:
+                self.shown.append(shown)
+            self._noted.notify_all()
 
     @property
     def port(self) -> int:
@@ -73,11 +86,10 @@ class Gateway:
             try:
                 secured.do_handshake()
             except OSError:
-                self.handshakes.append(False)
+                self._note(taken=False)
                 _hear_out(secured)
                 return
-            self.handshakes.append(True)
-            self.shown.append(_common_name(secured))
+            self._note(taken=True, shown=_common_name(secured))
             with suppress(OSError), socket.create_connection(self._behind) as plain:
                 self._pass_on(secured, plain)
 

@@ -2,7 +2,8 @@
 
 import asyncio
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Self
 
@@ -15,6 +16,7 @@ from simulators.cvr import Cvr
 from simulators.dfdg import Su, Udb, Ydelse
 from simulators.eindkomst import Eindkomst
 from simulators.server import UpstreamServer, control_routes
+from simulators.signatures import Signatures
 
 UPSTREAMS = ("udb", "su", "eindkomst", "cvr", "ydelse", "booking_vendor")
 CONTROL = "control"
@@ -26,7 +28,8 @@ class Servers:
     def __init__(self, host: str = "127.0.0.1", ports: Mapping[str, int] | None = None) -> None:
         self._host = host
         self._ports = dict(ports or {})
-        protocols = (Udb(), Su(), Eindkomst(), Cvr(), Ydelse(), BookingVendor())
+        self.eindkomst = Eindkomst()
+        protocols = (Udb(), Su(), self.eindkomst, Cvr(), Ydelse(), BookingVendor())
         self.upstreams = {
             protocol.name: UpstreamServer(protocol, host, self._ports.get(protocol.name, 0)) for protocol in protocols
         }
@@ -95,6 +98,15 @@ class Simulation:
         self.control.close()
         asyncio.run_coroutine_threadsafe(self._servers.stop(), self._loop).result()
         self._end_thread()
+
+    @contextmanager
+    def signing(self, signatures: Signatures) -> Iterator[None]:
+        """Meanwhile eIndkomst expects signatures and signs its answers, as is said."""
+        self._servers.eindkomst.signatures = signatures
+        try:
+            yield
+        finally:
+            self._servers.eindkomst.signatures = Signatures()
 
     def _end_thread(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)

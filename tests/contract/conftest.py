@@ -66,12 +66,18 @@ def attempt_timeout():
 
 
 @pytest.fixture
-def settings(app, make_settings, simulation, attempt_timeout):
+def own_settings():
+    """What a test's settings have beside everybody's."""
+    return {}
+
+
+@pytest.fixture
+def settings(app, make_settings, simulation, attempt_timeout, own_settings):
     called = [name.upper() for name in (*REGISTERS, "cvr")]
     urls = {f"{name}__BASE_URL": simulation.urls[name.lower()] for name in called}
     times = {f"{name}__ATTEMPT_TIMEOUT": attempt_timeout for name in called}
     totals = {f"{name}__TOTAL_TIMEOUT": "PT60S" for name in called}
-    return make_settings(**urls, **times, **totals, **DEMO_CREDENTIALS)
+    return make_settings(**(urls | own_settings), **times, **totals, **DEMO_CREDENTIALS)
 
 
 @pytest.fixture(autouse=True)

@@ -90,6 +90,7 @@ async def test_a_certificate_that_is_refused_is_for_an_operator(server, register
     }[ours]()
     with pytest.raises(NotAuthorised, match="client certificate was refused"):
         await call(register, ca_bundle=authority.file, client_cert=shown)
+    assert await asyncio.to_thread(register.waited_for, 1)
     assert (register.handshakes, server.requests) == ([False], [])
 
 

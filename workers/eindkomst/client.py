@@ -9,7 +9,9 @@ from typing import Self
 from config.settings import EindkomstSettings
 from workers.domain.cpr import Cpr
 from workers.eindkomst import wire
+from workers.eindkomst.security import Security
 from workers.resilience import deadline
+from workers.resilience.certificates import Certificates
 from workers.resilience.client import Answer, Question
 from workers.resilience.errors import BadRequest, TooLong
 from workers.resilience.upstream import Exchange, Upstream
@@ -41,12 +43,22 @@ class Months:
 
 
 class EindkomstClient:
-    """eIndkomst, through the upstream that spares it. `today` is the day in Denmark."""
+    """eIndkomst, through the upstream that spares it. `today` is the day in Denmark.
 
-    def __init__(self, upstream: Upstream, settings: EindkomstSettings, today: Callable[[], date]) -> None:
+    `certificates` are what questions are signed with, and answers verified; neither is done when None.
+    """
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        settings: EindkomstSettings,
+        today: Callable[[], date],
+        certificates: Certificates | None = None,
+    ) -> None:
         self._upstream = upstream
         self._settings = settings
         self._today = today
+        self._certificates = certificates
 
     async def fetch(self, cpr: Cpr) -> tuple[wire.Report, ...]:
         """Every form that was reported about the citizen, in no certain order; none is no data.
@@ -56,19 +68,27 @@ class EindkomstClient:
         """
         history = Months(self._settings.history_from, self._today())
         with deadline.within(self._settings.total_timeout):
+            if self._certificates:
+                await self._certificates.look()
             try:
                 return await self._ask(cpr, history, wire.read)
             except (wire.TooMuch, TooLong):
                 return await self._ask_by_year(cpr, history)
 
     async def _ask(
-        self, cpr: Cpr, months: Months, read: Callable[[Answer, Cpr], tuple[wire.Report, ...]]
+        self, cpr: Cpr, months: Months, read: Callable[[Answer, Cpr, Security], tuple[wire.Report, ...]]
     ) -> tuple[wire.Report, ...]:
         def question(request_id: str) -> Question:
-            body = wire.request(request_id, cpr, self._settings, months.first, months.last)
+            secured = self._security()
+            body = wire.request(request_id, cpr, self._settings, months.first, months.last, secured=secured)
             return Question("POST", PATH, HEADERS, body)
 
-        return await self._upstream.ask(Exchange(question, lambda answer: read(answer, cpr)))
+        return await self._upstream.ask(Exchange(question, lambda answer: read(answer, cpr, self._security())))
+
+    def _security(self) -> Security:
+        if self._certificates is None:
+            return Security()
+        return Security.of(self._certificates, self._settings.verify_subject)
 
     async def _ask_by_year(self, cpr: Cpr, history: Months) -> tuple[wire.Report, ...]:
         turns = asyncio.Semaphore(YEARS_AT_A_TIME)
@@ -86,9 +106,9 @@ class EindkomstClient:
         return tuple(report for year in years for report in year.result())
 
 
-def _read_a_year(answer: Answer, cpr: Cpr) -> tuple[wire.Report, ...]:
+def _read_a_year(answer: Answer, cpr: Cpr, security: Security) -> tuple[wire.Report, ...]:
     """As `wire.read`; but what is still too much cannot be cut further, so that somebody must look: BadRequest."""
     try:
-        return wire.read(answer, cpr)
+        return wire.read(answer, cpr, security)
     except wire.TooMuch:
         raise BadRequest("a single year is refused as too much") from None

@@ -17,7 +17,9 @@ FRESH_WITHOUT_NAMES = timedelta(minutes=15)
 async def fetch(services: Services, cpr: Cpr) -> Fetched:
     """Asks eIndkomst about one citizen, and CVR for the employers' names. Raises UpstreamError for eIndkomst alone."""
     settings = services.settings
-    client = EindkomstClient(services.upstream("eindkomst"), settings.eindkomst, today=_today)
+    client = EindkomstClient(
+        services.upstream("eindkomst"), settings.eindkomst, _today, services.certificates("eindkomst")
+    )
     reports = await client.fetch(cpr)
     names = await Employers(services.upstream("cvr"), settings.cvr, services.cache).names(employer_numbers(reports))
     return Fetched(normalise(reports, names.by_number), fresh_for=None if names.complete else FRESH_WITHOUT_NAMES)

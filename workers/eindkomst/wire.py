@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 import structlog
@@ -17,6 +17,8 @@ from lxml.etree import _Element as Element
 
 from config.settings import EindkomstSettings
 from workers.domain.cpr import Cpr, InvalidCpr
+from workers.eindkomst import security
+from workers.eindkomst.security import Security
 from workers.resilience.client import Answer
 from workers.resilience.errors import (
     Again,
@@ -122,8 +124,12 @@ _FAULTS: Mapping[str, type[CallFailed]] = {
     "Client": BadRequest,
     "MustUnderstand": BadRequest,
     "VersionMismatch": BadRequest,
+    **dict.fromkeys(security.FAULTS, NotAuthorised),
 }
-"""(F) The fault codes of SOAP 1.1 (4.4.1); what follows a dot refines them."""
+"""(F) The fault codes of SOAP 1.1 (4.4.1), what follows a dot refines them; and those of WS-Security, which are about
+our signature, our certificate or our clock."""
+
+_UNSIGNED = Security()
 
 _XS_DATE = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:Z|[+-][0-9]{2}:[0-9]{2})?")
 _COMPANY_NUMBER = re.compile(r"[0-9]{8}")
@@ -151,10 +157,19 @@ def shown(code: str) -> str:
     return code if _CODE.fullmatch(code) else "?"
 
 
-def request(transaction_id: str, cpr: Cpr, settings: EindkomstSettings, first: date, last: date) -> bytes:
+def request(
+    transaction_id: str,
+    cpr: Cpr,
+    settings: EindkomstSettings,
+    first: date,
+    last: date,
+    *,
+    secured: Security = _UNSIGNED,
+) -> bytes:
     """The question what was reported about a citizen from the month of `first` to that of `last`, both included.
 
-    `transaction_id` is the call's request id. Where everything stands is published (F).
+    `transaction_id` is the call's request id. Where everything stands is published (F). It is signed as of now, so that
+    each call must have its own.
     """
     envelope = etree.Element(f"{_SOAP}Envelope", nsmap={"soap": _SOAP[1:-1], "e": _E[1:-1]})
     root = _add(_add(envelope, f"{_SOAP}Body"), f"{_E}IndkomstOplysningPersonHent_I")
@@ -176,6 +191,7 @@ def request(transaction_id: str, cpr: Cpr, settings: EindkomstSettings, first: d
     months = _add(search, f"{_E}SoegeAarMaanedLukketStruktur")
     _add(months, _FIRST_MONTH, _month(first))
     _add(months, _LAST_MONTH, _month(last))
+    secured.sign(envelope, datetime.now(UTC))
     return etree.tostring(envelope, xml_declaration=True, encoding="utf-8")
 
 
@@ -189,13 +205,14 @@ def _month(day: date) -> str:
     return f"{day.year:04}{day.month:02}"
 
 
-def read(answer: Answer, cpr: Cpr) -> tuple[Report, ...]:
+def read(answer: Answer, cpr: Cpr, secured: Security = _UNSIGNED) -> tuple[Report, ...]:
     """Every form in an answer about `cpr`; none when the register has nothing, which is no data.
 
     Raises the CallFailed that the answer means, in this order: WrongPerson when anything in it is about another
-    citizen (R7), a SOAP Fault, the HTTP status, the register's own errors (HTTP 200 is not success, and an error
-    counts even when data follow), and InvalidResponse for whatever is not of the contract. Only what cannot be read
-    at all has the status decide first.
+    citizen (R7), a SOAP Fault, the HTTP status, InvalidResponse when a signature is wanted and does not hold, the
+    register's own errors (HTTP 200 is not success, and an error counts even when data follow), and InvalidResponse for
+    whatever is not of the contract. Only what cannot be read at all has the status decide first. A refusal may be
+    unsigned, since nothing of it is believed but that there are no data.
     """
     refusal = answer.refusal()
     try:
@@ -210,6 +227,7 @@ def read(answer: Answer, cpr: Cpr) -> tuple[Report, ...]:
         raise _fault_failure(fault, answer.retry_after) or refusal or InvalidResponse("a SOAP Fault of no known code")
     if refusal:
         raise refusal
+    secured.verify(document, datetime.now(UTC))
     content = _down(document, f"{_SOAP}Body", f"{_E}IndkomstOplysningPersonHent_O")
     _check_outcome(content, answer.retry_after)
     if None in people:

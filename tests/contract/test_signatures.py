@@ -1,0 +1,108 @@
+"""eIndkomst with WS-Security, against a gateway with code of its own: what is not signed is not shown."""
+
+import pytest
+
+from portal.reader import SectionState
+from simulators import citizens
+from simulators.authority import Authority
+from simulators.signatures import Signatures, Signer
+from tests.contract.test_every_register import assert_told
+
+KNOWN = citizens.EXAMPLE.cpr
+
+
+@pytest.fixture
+def register():
+    return "eindkomst"
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("authority"), "authority")
+
+
+@pytest.fixture(scope="module")
+def files(authority):
+    return {name: authority.issue(name, with_rsa=name != "stranger") for name in ("us", "gateway", "stranger")}
+
+
+@pytest.fixture
+def ours():
+    return "us"
+
+
+@pytest.fixture
+def own_settings(files, ours):
+    own = {"EINDKOMST__SIGNING_CERT": str(files[ours])} if ours else {}
+    return own | {"EINDKOMST__VERIFY_WITH": str(files["gateway"])}
+
+
+@pytest.fixture(autouse=True)
+def gateway(simulation, files):
+    signers = {name: Signer.load(file) for name, file in files.items()}
+    with simulation.signing(Signatures(signers["us"].certificate, signers["gateway"], signers["stranger"])):
+        yield
+
+
+async def test_a_signed_question_gets_a_signed_answer(bridge, control):
+    entry, sections = await bridge.refresh(KNOWN)
+    (call,) = control.calls("eindkomst").calls
+    assert (entry.failure, call.broke_contract, call.status) == (None, None, 200)
+    assert {view.state for view in sections.values()} == {SectionState.READY}
+
+
+async def test_no_data_is_believed_when_it_is_signed(bridge, control):
+    control.fault("eindkomst", {"kind": "empty"})
+    entry, sections = await bridge.refresh(KNOWN)
+    assert entry.failure is None
+    assert {view.state for view in sections.values()} == {SectionState.EMPTY}
+
+
+@pytest.mark.parametrize("ours", ["stranger", None])
+async def test_a_question_that_is_not_signed_by_us_is_for_an_operator(bridge, control, ours):
+    entry, sections = await bridge.refresh(KNOWN)
+    assert (entry.failure, entry.sections) == ("not_authorised", None)
+    (call,) = control.calls("eindkomst").calls
+    assert call.broke_contract
+    assert_told(sections)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        *("unsigned", "altered", "wrapped", "wrapped_with_its_id", "without_value", "stale", "foreign"),
+        *("body_alone", "timestamp_alone", "token_too"),
+    ],
+)
+async def test_an_answer_whose_signature_does_not_hold_is_asked_for_once_again_and_not_shown(bridge, control, how):
+    control.fault("eindkomst", {"kind": "signature", "how": how})
+    entry, sections = await bridge.refresh(KNOWN)
+    assert (entry.failure, entry.sections) == ("invalid_response", None)
+    assert control.calls("eindkomst").total == 2
+    assert_told(sections)
+
+
+async def test_an_answer_that_is_not_signed_leaves_what_was_there(bridge, control):
+    first, _ = await bridge.refresh(KNOWN)
+    control.fault("eindkomst", {"kind": "signature", "how": "altered"})
+    await bridge.services.cache.hset(
+        (await bridge.services.cache.keys("entry:*:eindkomst"))[0], mapping={"fresh_until": 0}
+    )
+    second, sections = await bridge.refresh(KNOWN)
+    assert (second.failure, second.sections) == ("invalid_response", first.sections)
+    assert {view.state for view in sections.values()} == {SectionState.READY}
+
+
+async def test_answers_whose_signature_does_not_hold_open_the_breaker(bridge, control):
+    control.fault("eindkomst", {"kind": "signature", "how": "foreign"})
+    for citizen in (citizens.EXAMPLE, citizens.FOUR_JOBS, citizens.LONG_HISTORY):
+        await bridge.refresh(citizen.cpr)
+    seen = await bridge.services.admission("eindkomst").shared.look()
+    assert (seen["state"], control.calls("eindkomst").total) == ("open", 5)
+
+
+async def test_another_persons_answer_is_just_that_however_well_it_is_signed(bridge, control):
+    control.fault("eindkomst", {"kind": "wrong_person"})
+    entry, sections = await bridge.refresh(KNOWN)
+    assert entry.failure == "wrong_person"
+    assert_told(sections)
