@@ -16,6 +16,8 @@ from config.celery import QUEUES
 from config.settings import PREFIX
 from ops.local import DEMO_CREDENTIALS
 from simulators import Simulation
+from simulators.authority import Authority
+from simulators.gateway import Gateway
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +108,29 @@ def test_a_certificate_is_told_of_before_it_ends(examine, tmp_path, days, verdic
     ended, findings = examine(SU__CLIENT_CERT=certificate(tmp_path / "client.pem", days))
     assert ended == status
     assert wrong(findings).get("certificate of su", {}).get("verdict") == verdict
+
+
+def test_a_certificate_with_a_passphrase_is_looked_into(examine, tmp_path):
+    file = Authority(tmp_path, "authority").issue(
+        "us", as_pkcs12=True, passphrase="secret", valid_for=timedelta(days=9)
+    )
+    own = {"EINDKOMST__SIGNING_CERT": str(file), "EINDKOMST__SIGNING_CERT_PASSPHRASE": "secret"}
+    status, findings = examine(**own)
+    assert (status, wrong(findings)["certificate of eindkomst"]["verdict"]) == (0, "warn")
+    status, findings = examine(**own | {"EINDKOMST__SIGNING_CERT_PASSPHRASE": "another"})
+    assert status == 1
+    assert "REGISTERBRO_EINDKOMST__SIGNING_CERT: " in wrong(findings)["certificate of eindkomst"]["seen"]
+    assert "another" not in str(findings)
+
+
+def test_a_certificate_that_an_upstream_refuses_is_told_as_that(examine, simulation, tmp_path):
+    authority = Authority(tmp_path, "authority")
+    with Gateway(simulation.urls["udb"], authority.issue("register"), authority.file) as gateway:
+        own = {"UDB__BASE_URL": gateway.url, "UDB__CA_BUNDLE": str(authority.file)}
+        status, findings = examine(**own)
+    assert (status, list(wrong(findings))) == (1, ["certificate of udb", "upstream: udb"])
+    assert "certificate was refused" in wrong(findings)["upstream: udb"]["seen"]
+    assert "agreed on" in wrong(findings)["upstream: udb"]["advice"]
 
 
 def test_a_misspelt_setting_is_told(examine):

@@ -12,6 +12,7 @@ from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
 
 from ops.local import free_port, installation, wait_for
+from simulators.authority import Authority
 
 MONITORING = "ops/monitoring"
 NAME = re.compile(r"registerbro_[a-z_]+")
@@ -99,3 +100,23 @@ def test_a_worker_whose_metrics_port_is_taken_ends_with_one_line_that_names_the_
         worker = here.use_redis(empty_redis).start_simulators().start_worker("udb")
         assert worker.popen.wait(60) != 0
         assert f"REGISTERBRO_METRICS_PORT: cannot listen on 127.0.0.1:{port}" in worker.log.read_text()
+
+
+@pytest.mark.xdist_group("processes")
+def test_a_worker_whose_certificate_cannot_be_used_ends_with_one_line_that_names_the_setting(tmp_path, empty_redis):
+    file = Authority(tmp_path, "authority").issue("us", passphrase="secret")
+    with installation(tmp_path, {"UDB__CLIENT_CERT": str(file)}) as here:
+        worker = here.use_redis(empty_redis).start_simulators().start_worker("udb")
+        assert worker.popen.wait(60) != 0
+        last = worker.log.read_text().strip().splitlines()[-1]
+        assert last == "registerbro: REGISTERBRO_UDB__CLIENT_CERT: needs a passphrase"
+
+
+@pytest.mark.xdist_group("processes")
+def test_a_worker_tells_when_its_certificates_end_before_it_calls_anybody(tmp_path, empty_redis):
+    file, port = Authority(tmp_path, "authority").issue("us"), free_port()
+    with installation(tmp_path, {"UDB__CLIENT_CERT": str(file), "METRICS_PORT": str(port)}) as here:
+        worker = here.use_redis(empty_redis).start_simulators().start_worker("udb")
+        wait_for(lambda: worker.has_logged("worker_ready"), "the worker")
+        text = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+    assert 'registerbro_certificate_expiry_timestamp_seconds{upstream="udb",use="client_cert"}' in text
