@@ -30,6 +30,7 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -149,7 +150,11 @@ class AdmissionSettings(_Frozen):
 
 
 class UpstreamSettings(_Frozen):
-    """What every upstream has. Defaults suit a register that answers within a second or two."""
+    """What every upstream has. Defaults suit a register that answers within a second or two.
+
+    All services of an installation have the same settings, but only those that call an upstream have its files: who
+    does not call it need not find them.
+    """
 
     also_calls: ClassVar[tuple[str, ...]] = ()
     """The other upstreams that a fetch of this one calls."""
@@ -175,11 +180,11 @@ class UpstreamSettings(_Frozen):
         description="How long a failure is remembered, and what the page is told, when the upstream names no time",
     )
     max_connections: PositiveInt = Field(default=50, description="Open connections per process")
-    client_cert: FilePath | None = Field(
+    client_cert: Path | None = Field(
         default=None, description="PEM or PKCS#12 file with the client certificate (OCES3) and its key"
     )
     client_cert_passphrase: SecretStr | None = Field(default=None, description="What opens the key in CLIENT_CERT")
-    ca_bundle: FilePath | None = Field(
+    ca_bundle: Path | None = Field(
         default=None, description="PEM file with the authorities to trust instead of the system's"
     )
 
@@ -189,6 +194,12 @@ class UpstreamSettings(_Frozen):
         description="Planned closures, Danish time, as in `Mon-Fri 20:30-05:00; 2023-03-10 09:00/2023-03-10 13:00`",
     )
     admission: AdmissionSettings = AdmissionSettings()
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The certificates that are named here."""
+        named: list[Path | None] = [getattr(self, name) for name in (*self.identities, *self.authorities)]
+        return tuple(path for path in named if path is not None)
 
     @model_validator(mode="after")
     def _an_attempt_fits_into_the_total(self) -> Self:
@@ -258,11 +269,11 @@ class EindkomstSettings(RegisterSettings):
     se_number: str = Field(
         default="00000000", pattern=r"^\d{8}$", description="The subscriber's VirksomhedSENummerIdentifikator"
     )
-    signing_cert: FilePath | None = Field(
+    signing_cert: Path | None = Field(
         default=None, description="PEM or PKCS#12 file with the certificate and key that sign questions (WS-Security)"
     )
     signing_cert_passphrase: SecretStr | None = Field(default=None, description="What opens the key in SIGNING_CERT")
-    verify_with: FilePath | None = Field(
+    verify_with: Path | None = Field(
         default=None,
         description="PEM file with the certificates, or their authority's, whose signature every answer must have",
     )
@@ -465,6 +476,9 @@ class Settings(BaseSettings):
         """Raises SettingsError unless everything is set that this upstream, and those that it also calls, need."""
         for name in (upstream, *self.upstream(upstream).also_calls):
             settings = self.upstream(name)
+            for secret, field in type(settings).model_fields.items():
+                if _is_secret(field):
+                    self.current_secret(name, secret)
             for needed in settings.needs:
                 if getattr(settings, needed) is None:
                     raise _missing(name, needed)
@@ -539,7 +553,11 @@ class _EnvironmentAndFiles(EnvSettingsSource):
                 continue
             if self.env_vars.get(name.lower()) is not None:
                 raise SettingsError(f"{name}: is set twice, directly and as {name}_FILE")
-            yield name.lower(), _secret_in(path, name)
+            try:
+                yield name.lower(), _secret_in(path, name)
+            except SettingsError:
+                if not name.startswith(tuple(variable(upstream, "") for upstream in UPSTREAMS)):
+                    raise
 
 
 def leaves(model: type[BaseModel] = Settings, prefix: str = PREFIX) -> Iterator[tuple[str, str, Any]]:
@@ -553,7 +571,11 @@ def leaves(model: type[BaseModel] = Settings, prefix: str = PREFIX) -> Iterator[
 
 def secret_names() -> tuple[str, ...]:
     """The environment variables that hold secrets, each of which may be a file instead."""
-    return tuple(name for name, _, field in leaves() if "Secret" in str(field.annotation))
+    return tuple(name for name, _, field in leaves() if _is_secret(field))
+
+
+def _is_secret(field: FieldInfo) -> bool:
+    return "Secret" in str(field.annotation)
 
 
 def unknown_names(environment: Mapping[str, str]) -> tuple[str, ...]:

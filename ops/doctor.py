@@ -139,7 +139,13 @@ def _certificates(settings: Settings, services: Services) -> Iterator[Finding]:
             certificates = services.certificates(name)
         except SettingsError as error:
             advice = "nothing is called with it; a worker that is running goes on with what it had"
-            yield Finding(f"certificate of {name}", Verdict.FAIL, str(error), advice)
+            verdict = Verdict.FAIL
+            if not all(path.exists() for path in settings.upstream(name).files):
+                verdict, advice = (
+                    Verdict.WARN,
+                    f"the workers of {name} do not start without it; elsewhere it is not needed",
+                )
+            yield Finding(f"certificate of {name}", verdict, str(error), advice)
             continue
         for setting, file in certificates.files.items():
             yield _certificate(name, getattr(settings.upstream(name), setting), file.value.expires)
@@ -174,7 +180,7 @@ async def _upstream(services: Services, name: str) -> Finding:
             advice = "is it the certificate that was agreed on, with its chain, and has it not expired?"
         return Finding(check, Verdict.FAIL, f"{address}: {error}", advice)
     except SettingsError:
-        return Finding(check, Verdict.FAIL, f"{address} is not called", "its certificate must be in order first")
+        return Finding(check, Verdict.WARN, f"{address} is not tried", "see its certificate")
     return Finding(check, Verdict.OK, f"{address} is reached")
 
 

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from config import settings as module
 from config.settings import SettingsError, leaves, load, secret_names, unknown_names
+from workers.resilience.certificates import Certificates
 
 GOOD = {
     "BROKER_URL": "redis://broker:6379/0",
@@ -70,7 +71,6 @@ def test_no_secret_shows_in_a_repr(environment):
         ("SU__BASE_URL", "nowhere", "valid URL"),
         ("SU__BASE_URL", "https://user:secret@su.example", "credentials"),
         ("SU__MAX_ATTEMPTS", "0", "greater than 0"),
-        ("SU__CLIENT_CERT", "/nowhere.pem", "file"),
         ("EINDKOMST__SE_NUMBER", "12", "pattern"),
         ("BOOKING_VENDOR__MAX_ATTEMPTS", "2", "less than or equal to 1"),
         ("LOG_LEVEL", "LOUD", "DEBUG"),
@@ -83,6 +83,29 @@ def test_a_bad_setting_is_one_line_that_names_it(environment, name, value, expec
     (line,) = str(caught.value).splitlines()
     assert line.startswith(f"REGISTERBRO_{name}: ")
     assert expected in line
+
+
+@pytest.mark.parametrize("name", ["BOOKING_VENDOR__TOKEN", "BOOKING_VENDOR__CLIENT_CERT_PASSPHRASE"])
+def test_a_secret_of_an_upstream_is_missed_by_who_calls_it_alone(environment, name):
+    environment.setenv("REGISTERBRO_BOOKING_VENDOR__BASE_URL", "https://vendor.example")
+    environment.setenv("REGISTERBRO_UDB__BASE_URL", "https://udb.example")
+    environment.setenv("REGISTERBRO_BOOKING_VENDOR__TOKEN", "token")
+    environment.delenv(f"REGISTERBRO_{name}", raising=False)
+    environment.setenv(f"REGISTERBRO_{name}_FILE", "/nowhere")
+    settings = load()
+    settings.require("udb")
+    with pytest.raises(SettingsError) as caught:
+        settings.require("booking_vendor")
+    assert str(caught.value) == f"REGISTERBRO_{name}_FILE: cannot be read: No such file or directory"
+
+
+def test_a_certificate_is_missed_by_who_calls_its_upstream_alone(environment):
+    environment.setenv("REGISTERBRO_SU__CLIENT_CERT", "/nowhere.pem")
+    settings = load()
+    assert Certificates.of(settings, "udb").files == {}
+    with pytest.raises(SettingsError) as caught:
+        Certificates.of(settings, "su")
+    assert str(caught.value) == "REGISTERBRO_SU__CLIENT_CERT: cannot be read: No such file or directory"
 
 
 def test_every_bad_setting_is_named_at_once(environment):

@@ -123,6 +123,12 @@ def test_a_certificate_with_a_passphrase_is_looked_into(examine, tmp_path):
     assert "another" not in str(findings)
 
 
+def test_a_certificate_that_is_only_with_its_workers_is_no_failure_elsewhere(examine):
+    status, findings = examine(SU__CLIENT_CERT="/nowhere.pem")
+    assert (status, list(wrong(findings))) == (0, ["certificate of su", "upstream: su"])
+    assert "elsewhere it is not needed" in wrong(findings)["certificate of su"]["advice"]
+
+
 def test_a_certificate_that_an_upstream_refuses_is_told_as_that(examine, simulation, tmp_path):
     authority = Authority(tmp_path, "authority")
     with Gateway(simulation.urls["udb"], authority.issue("register"), authority.file) as gateway:
