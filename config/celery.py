@@ -6,11 +6,14 @@ from typing import Any
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from config.settings import Settings
+from config.settings import Settings, register_model
 
-REGISTERS = ("udb", "su", "eindkomst", "ydelse")
+REGISTERS = ("udb", "su", "eindkomst", "ydelse", "dfdg")
 """The names of the registers; each has a queue, a bulk queue, and the tasks `<name>.refresh`, `.refresh_many`,
 `.sweep`, `.schedule` and `.alive`."""
+
+SCHEDULED = tuple(name for name in REGISTERS if register_model(name).scheduled)
+"""Those of them that the schedule keeps fresh; the others are refreshed when they are read."""
 
 BOOKING_VENDOR = "booking_vendor"
 """The name, and the queue, of what sends fault reports to the supplier of the meeting-booking system."""

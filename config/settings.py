@@ -211,6 +211,11 @@ class UpstreamSettings(_Frozen):
 class RegisterSettings(UpstreamSettings):
     """An upstream whose answers are kept in the cache."""
 
+    for_everyone: ClassVar[bool] = False
+    """Whether it is fetched for every citizen who logs in, and not for R1's target group alone."""
+    scheduled: ClassVar[bool] = True
+    """Whether the schedule keeps it fresh for who was active; if not, it is refreshed when it is read."""
+
     fresh_for: Duration = Field(
         default=timedelta(hours=12), description="How long an answer is shown without asking again"
     )
@@ -295,6 +300,20 @@ class YdelseSettings(RegisterSettings):
     )
 
 
+class DfdgSettings(RegisterSettings):
+    """DFDG itself: calendar, booking deadlines, job titles and contact groups, of every citizen who logs in."""
+
+    for_everyone = True
+    scheduled = False
+
+    fresh_for: Duration = Field(
+        default=timedelta(minutes=15), description="How long an answer is shown without asking again"
+    )
+    usable_for: Duration = Field(
+        default=timedelta(hours=24), description="How long an answer may be shown while asking again fails"
+    )
+
+
 class CvrSettings(UpstreamSettings):
     """The CVR register's search, for employers' names."""
 
@@ -322,6 +341,11 @@ class BookingVendorSettings(UpstreamSettings):
     )
     halt_for: Duration = Field(
         default=timedelta(minutes=15), description="How long nothing is sent after the vendor refused our token"
+    )
+    booking_timeout: Duration = Field(
+        default=timedelta(seconds=3),
+        le=timedelta(seconds=3),
+        description="How long a citizen who books a meeting waits for the vendor, and never longer than PT3S",
     )
 
 
@@ -418,6 +442,7 @@ class Settings(BaseSettings):
     eindkomst: EindkomstSettings = EindkomstSettings()
     cvr: CvrSettings = CvrSettings()
     ydelse: YdelseSettings = YdelseSettings()
+    dfdg: DfdgSettings = DfdgSettings()
     booking_vendor: BookingVendorSettings = BookingVendorSettings()
     flower: FlowerSettings = FlowerSettings()
     demo: DemoSettings = DemoSettings()
@@ -523,6 +548,14 @@ UPSTREAMS: tuple[str, ...] = tuple(
 def variable(upstream: str, name: str) -> str:
     """The environment variable of an upstream's setting."""
     return f"{PREFIX}{upstream.upper()}{DELIMITER}{name.upper()}"
+
+
+def register_model(name: str) -> type[RegisterSettings]:
+    """What is the same for a register in every installation, by name. Raises KeyError when there is none."""
+    model = Settings.model_fields[name].annotation
+    if not isinstance(model, type) or not issubclass(model, RegisterSettings):
+        raise KeyError(name)
+    return model
 
 
 def _missing(upstream: str, name: str) -> SettingsError:

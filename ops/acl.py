@@ -133,10 +133,10 @@ def _grants() -> dict[str, dict[str, Grant]]:
             why="takes fault reports, shows and replays them; overrides; who dismissed the banner",
         ),
         "cache": Grant(
-            keys=("entry:*", "citizen:*"),
+            keys=("entry:*", "citizen:*", "booked:*"),
             channels=("events:*",),
             commands=(*_DATA, *_SUBSCRIBE, *_LOOK),
-            why="reads pages, marks what was asked for, knows whose id it is",
+            why="reads pages, marks what was asked for and booked, knows whose id it is",
         ),
     }
     grants[OPERATOR] = {

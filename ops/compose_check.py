@@ -24,6 +24,8 @@ from typing import Any
 
 import httpx
 
+from config.celery import WORKERS
+from ops import acl
 from ops.local import PROJECT, free_port, free_ports
 from portal.web import signing
 from workers.domain.cpr import Cpr
@@ -35,10 +37,7 @@ REFRESHES_PER_SECOND = 20
 PORTALS = 2
 TRIES_AT_EACH = 2
 """A kept connection to a portal that was restarted is found closed at its next use, and only then opened anew."""
-SERVICES = (
-    *("worker-udb", "worker-su", "worker-eindkomst", "worker-ydelse", "worker-booking-vendor"),
-    *("beat", "flower", "portal"),
-)
+SERVICES = (*map(acl.service_of, WORKERS), "beat", "flower", "portal")
 REDIS_SERVERS = ("cache", "broker", "ledger")
 
 

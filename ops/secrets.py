@@ -12,6 +12,8 @@ from typing import Annotated
 
 import typer
 
+from config.celery import REGISTERS
+from config.settings import UPSTREAMS
 from ops import acl
 from ops.local import DEMO_CREDENTIALS
 from portal.web import signing
@@ -19,13 +21,10 @@ from portal.web import signing
 REDIS_VERSION = (7, 0)
 """The oldest that docker-compose.yml is run with."""
 DEMO = {
-    **{
-        f"{name.upper()}__BASE_URL": f"http://simulators:{port}"
-        for port, name in enumerate(("udb", "su", "eindkomst", "cvr", "ydelse", "booking_vendor"), 8101)
-    },
+    **{f"{name.upper()}__BASE_URL": f"http://simulators:{port}" for port, name in enumerate(UPSTREAMS, 8101)},
     **DEMO_CREDENTIALS,
-    **{f"{name}__RETRY_AFTER": "PT3S" for name in ("UDB", "SU", "EINDKOMST", "YDELSE")},
-    **{f"{name}__FRESH_FOR": "PT20S" for name in ("UDB", "SU", "EINDKOMST", "YDELSE")},
+    **{f"{name}__RETRY_AFTER": "PT3S" for name in map(str.upper, REGISTERS)},
+    **{f"{name}__FRESH_FOR": "PT20S" for name in map(str.upper, REGISTERS)},
 }
 """The settings of the demo: simulators in place of the upstreams, which take these credentials, and short times."""
 DEMO_PORTAL = {

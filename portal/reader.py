@@ -1,8 +1,9 @@
-"""Reads a citizen's page from the cache, at once and whatever has failed: the reader never waits for a worker."""
+"""Reads what a citizen is shown from the cache, at once and whatever has failed: it never waits for a worker."""
 
 import asyncio
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -17,7 +18,7 @@ from workers.cache.entries import Entries, Entry
 from workers.cache.sealing import Sealer
 from workers.connections import REDIS_DOWN, connect
 from workers.domain.cpr import Cpr
-from workers.domain.overview import OVERVIEWS, REGISTERS, SECTIONS, UNAVAILABLE_TEXT, Section
+from workers.domain.overview import OVERVIEWS, REGISTERS, SECTIONS, UNAVAILABLE_TEXT, Section, sections_of
 
 log = structlog.get_logger()
 
@@ -84,6 +85,14 @@ class Page(_Frozen):
         return self.model_dump_json(by_alias=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Register:
+    """What is kept of one register: its sections, and whether a refresh would be of use."""
+
+    sections: Mapping[str, SectionView]
+    due: bool
+
+
 class Reader:
     """Assembles pages from the cache. Open it within the event loop that uses it, and close it there."""
 
@@ -100,16 +109,24 @@ class Reader:
 
     async def page(self, cpr: Cpr) -> Page:
         """The page of one citizen, as the cache has it. Raises nothing: what cannot be read is `unavailable`."""
-        entries: Mapping[str, Entry] = {}
+        return self._assembled(await self._read(cpr, REGISTERS))
+
+    async def register(self, cpr: Cpr, name: str) -> Register:
+        """One register's sections, as the cache has them. Raises nothing: what cannot be read is `unavailable`."""
+        entry = (await self._read(cpr, (name,))).get(name)
+        _count(name, entry)
+        return Register({section.id: self._view(section, entry) for section in sections_of(name)}, _is_due(entry))
+
+    async def _read(self, cpr: Cpr, registers: Iterable[str]) -> Mapping[str, Entry]:
         try:
             async with asyncio.timeout(ANSWER_WITHIN.total_seconds()):
-                entries = await self._entries.read(self._citizens.id_of(cpr), REGISTERS)
+                return await self._entries.read(self._citizens.id_of(cpr), registers)
         except REDIS_DOWN as error:
             log.error("cache_not_readable", detail=type(error).__name__)
         except Exception:
             # Whatever it is, the citizen is told that the data cannot be had now, and not that there are none.
             log.exception("page_defect")
-        return self._assembled(entries)
+        return {}
 
     def _assembled(self, entries: Mapping[str, Entry]) -> Page:
         now = datetime.now(UTC)
@@ -127,7 +144,7 @@ class Reader:
             ],
             under_way=any(entry.pending for entry in entries.values()),
             readable=bool(entries),
-            due=tuple(name for name, entry in entries.items() if not (entry.fresh or entry.pending or entry.failure)),
+            due=tuple(name for name, entry in entries.items() if _is_due(entry)),
         )
 
     def _view(self, section: Section, entry: Entry | None) -> SectionView:
@@ -151,6 +168,11 @@ class Reader:
             retry_after=max(1, math.ceil(wait.total_seconds())),
             message=UNAVAILABLE_TEXT,
         )
+
+
+def _is_due(entry: Entry | None) -> bool:
+    """Whether a refresh is of use: what is kept is not fresh, none is under way, and none failed a moment ago."""
+    return entry is not None and not (entry.fresh or entry.pending or entry.failure)
 
 
 def _count(register: str, entry: Entry | None) -> None:

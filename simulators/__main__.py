@@ -6,7 +6,8 @@ import json
 import signal
 import sys
 
-from simulators.simulation import CONTROL, UPSTREAMS, Servers
+from config.settings import UPSTREAMS
+from simulators.simulation import CONTROL, Servers
 
 
 def _port(text: str) -> tuple[str, int]:

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 STRANGER = "6805034111"
 """A CPR number that no register knows."""
@@ -33,6 +34,29 @@ class Wages:
 
 
 @dataclass(frozen=True, slots=True)
+class InDays:
+    """A day so many days from today, or from the last day of this month; so that a calendar is never out of date."""
+
+    days: int
+    from_month_end: bool = False
+
+    def on(self, today: date) -> date:
+        """The day that this is."""
+        last = (today.replace(day=1) + timedelta(days=31)).replace(day=1) - timedelta(days=1)
+        return (last if self.from_month_end else today) + timedelta(days=self.days)
+
+
+def month_end(days: int) -> InDays:
+    """So many days from the last day of this month."""
+    return InDays(days, from_month_end=True)
+
+
+def danish_today() -> date:
+    """The day in Denmark."""
+    return datetime.now(ZoneInfo("Europe/Copenhagen")).date()
+
+
+@dataclass(frozen=True, slots=True)
 class Citizen:
     """One constructed citizen, with what each register holds, in its own vocabulary; None where it knows nobody."""
 
@@ -45,10 +69,11 @@ class Citizen:
     su: tuple[Mapping[str, Any], ...] | None = ()
     wages: tuple[Wages, ...] = ()
     ydelse: tuple[Mapping[str, Any], ...] | None = ()
+    dfdg: tuple[Mapping[str, Any], ...] | None = ()
     known_to: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        held = {"udb": self.udb, "su": self.su, "eindkomst": self.wages, "ydelse": self.ydelse}
+        held = {"udb": self.udb, "su": self.su, "eindkomst": self.wages, "ydelse": self.ydelse, "dfdg": self.dfdg}
         object.__setattr__(self, "known_to", tuple(name for name, data in held.items() if data))
 
 
@@ -108,6 +133,42 @@ def benefit(kind: str, start: str, end: str | None, *, job: bool = False) -> dic
     }
 
 
+LISTS = ("kontaktgrupper", "kalender", "bookingfrister", "stillingsbetegnelser")
+"""The lists of DFDG's answer; `_in` says in which of them an item stands."""
+
+Day = str | InDays
+
+
+def entry(kind: str, title: str, start: Day, end: Day | None = None, *, key: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401
+    """An entry of DFDG's calendar; of one day when no end is given."""
+    days = {"startdato": start, "slutdato": start if end is None else end}
+    return {"_in": "kalender", "id": f"post-{key}", "type": kind, "titel": title, **days, **more}
+
+
+def deadline(
+    key: str, day: Day, *, kind: str = "Jobsamtale", active: bool = True, booked: bool = False
+) -> dict[str, Any]:
+    """A booking deadline in DFDG's vocabulary."""
+    return {
+        "_in": "bookingfrister",
+        "id": f"frist-{key}",
+        "frist": day,
+        "moedetype": kind,
+        "aktiv": active,
+        "booket": booked,
+    }
+
+
+def job_title(title: str, registered: str | None, ended: str | None = None) -> dict[str, Any]:
+    """A title of »Jeg søger job som« in DFDG's vocabulary."""
+    return {"_in": "stillingsbetegnelser", "titel": title, "registreret": registered, "ophoert": ended}
+
+
+def contact_group(number: int, start: Day, end: Day | None = None) -> dict[str, Any]:
+    """A contact group in DFDG's vocabulary."""
+    return {"_in": "kontaktgrupper", "kode": number, "startdato": start, "slutdato": end}
+
+
 def monthly(cvr: str, first: tuple[int, int], last: tuple[int, int], income_type: str = "00") -> Iterator[Wages]:
     """A report for each month from `first` to `last` (year, month), both included."""
     year, month = first
@@ -146,10 +207,33 @@ EXAMPLE = Citizen(
         benefit("UDDANNELSESHJAELP", "2021-03-01", None, job=True),
         benefit("SYGEDAGPENGE", "2020-06-01", "2020-07-15"),
     ),
-)
+    dfdg=(
+        contact_group(12, "2022-11-01"),
+        entry("INDSATS", "Praktik hos Bageriet på Hjørnet", month_end(-10), month_end(10), key="alma-1"),
+        entry("FRAVAER", "Ferie", InDays(-40), InDays(-18), key="alma-2"),
+        entry("JOBLOG", "Søgt job: butiksassistent", InDays(-3), key="alma-3"),
+        entry("JOBLOG", "Søgt job: pædagogmedhjælper", InDays(-1), key="alma-4"),
+        entry("JOBLOG", "Søgt job: lagermedarbejder", InDays(0), key="alma-5"),
+        entry(
+            "MOEDE", "Jobsamtale", InDays(-7), key="alma-6", afholdt=True,
+            tekst="<p>Vi har aftalt, at du:</p><ul><li>søger <strong>to job</strong> om ugen</li>"
+            '<li>læser mere på <a href="https://jobnet.dk" onclick="alert(1)">Jobnet</a></li></ul>'
+            "<script>alert('aftaletekst')</script><p style=\"color:red\">Næste samtale er om en måned.</p>",
+        ),
+        entry("MOEDE", "Samtale med din a-kasse", InDays(5), key="alma-7"),
+        deadline("alma-1", InDays(9)),
+        deadline("alma-2", InDays(-2), kind="Rådighedssamtale"),
+        deadline("alma-3", InDays(12), kind="Fællessamtale", booked=True),
+        deadline("alma-4", InDays(20), kind="Sygeopfølgning", active=False),
+        job_title("Pædagogmedhjælper", "2022-12-05"),
+        job_title("Butiksassistent", "2022-05-01", "2022-09-01"),
+        job_title("Lagermedarbejder", None),
+        job_title("Tjener", None, "2022-03-01"),
+    ),
+)  # fmt: skip
 EMPTY = Citizen("6203004235", "Bo Tom", "known to every register, which all hold nothing", (28,))
 UNKNOWN = Citizen(
-    "6304014236", "Carla Ny", "not known to the registers behind DFDG at all", udb=None, su=None, ydelse=None
+    "6304014236", "Carla Ny", "not known to the registers behind DFDG at all", udb=None, su=None, ydelse=None, dfdg=None
 )
 JOB_BOUNDARIES = Citizen(
     "6405024237",
@@ -239,6 +323,34 @@ OUTSIDE = Citizen(
     "outside the target group, with a job that must never be looked up",
     (2,),
     wages=tuple(monthly("44444444", (2024, 1), (2024, 6))),
+    dfdg=(
+        contact_group(2, "2024-07-01"),
+        entry("FRAVAER", "Barsel", InDays(-30), InDays(45), key="karin-1"),
+        entry("MOEDE", "Jobsamtale", InDays(3), key="karin-2"),
+        deadline("karin-1", InDays(0)),
+        job_title("Kok", "2021-02-01"),
+    ),
+)
+FLEKSJOB_ENDED = Citizen(
+    "7106064256",
+    "Åse Fleksjob",
+    "contact group 7 ended, and no other is open: the CV is not searchable",
+    (),
+    dfdg=(contact_group(7, "2020-01-01", InDays(-10)), job_title("Kontorassistent", None)),
+)
+FLEKSJOB_AND_ANOTHER = Citizen(
+    "7207074257",
+    "Benny Togrupper",
+    "contact group 7 ended while another was open, and is: the CV is searchable",
+    (2,),
+    dfdg=(contact_group(7, "2020-01-01", InDays(-10)), contact_group(2, "2021-01-01")),
+)
+FLEKSJOB_CHANGED = Citizen(
+    "7308084258",
+    "Dorthe Skift",
+    "contact group 7 ended on the day on which another began: the CV is searchable",
+    (2,),
+    dfdg=(contact_group(7, "2020-01-01", InDays(-10)), contact_group(2, InDays(-10))),
 )
 NOT_JOBS = Citizen(
     "7111054245",
@@ -373,6 +485,9 @@ CITIZENS: tuple[Citizen, ...] = (
     YOUNG_WITH_ORDER,
     YOUNG_WITHOUT_ORDER,
     TURNS_25,
+    FLEKSJOB_ENDED,
+    FLEKSJOB_AND_ANOTHER,
+    FLEKSJOB_CHANGED,
 )
 BY_CPR: Mapping[str, Citizen] = {citizen.cpr: citizen for citizen in CITIZENS}
 

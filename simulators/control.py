@@ -79,6 +79,11 @@ class Control:
         listed: list[dict[str, Any]] = self._http.get("citizens").raise_for_status().json()
         return listed
 
+    def bookings(self) -> list[dict[str, Any]]:
+        """The meetings that are booked at the vendor, each with how often it was asked for."""
+        stored: list[dict[str, Any]] = self._http.get("booking_vendor/bookings").raise_for_status().json()
+        return stored
+
     def reports(self) -> dict[str, dict[str, Any]]:
         """The fault reports that the booking vendor has, by idempotency key, each with how often it was received."""
         stored: dict[str, dict[str, Any]] = self._http.get("booking_vendor/reports").raise_for_status().json()

@@ -1,4 +1,4 @@
-"""The registers behind DFDG: Ungedatabasen, SU and the Ydelsesregister."""
+"""The registers behind DFDG: Ungedatabasen, SU and the Ydelsesregister; and DFDG's own calendar and history."""
 
 import json
 from collections.abc import Mapping
@@ -6,7 +6,18 @@ from typing import Any
 
 from aiohttp import web
 
-from simulators.citizens import BY_CPR, Citizen, benefit, education, somebody_else, su
+from simulators.citizens import (
+    BY_CPR,
+    LISTS,
+    Citizen,
+    InDays,
+    benefit,
+    danish_today,
+    education,
+    entry,
+    somebody_else,
+    su,
+)
 from simulators.faults import Fault, Fejl, NotFound
 from simulators.protocol import Asked, Protocol, Reply, cpr_number
 
@@ -168,3 +179,44 @@ class Ydelse(DfdgRegister):
     def strange(self) -> dict[str, Any]:
         """A type of benefit that the contract does not know."""
         return self.ordinary() | {"ydelsestype": "BORGERLOEN"}
+
+
+class Dfdg(DfdgRegister):
+    """DFDG itself. `meetings` are those booked at the vendor, by deadline: it has heard of them at once."""
+
+    name = "dfdg"
+    path = "/v1/borger"
+
+    def __init__(self, meetings: Mapping[str, Mapping[str, Any]] | None = None) -> None:
+        self._meetings = {} if meetings is None else meetings
+
+    def held(self, citizen: Citizen) -> tuple[Mapping[str, Any], ...] | None:
+        """Contact groups, calendar, deadlines and job titles, as they are today."""
+        if citizen.dfdg is None:
+            return None
+        today = danish_today()
+        items = [
+            {name: value.on(today).isoformat() if isinstance(value, InDays) else value for name, value in item.items()}
+            for item in citizen.dfdg
+        ]
+        booked = [item for item in items if item["_in"] == "bookingfrister" and item["id"] in self._meetings]
+        for item in booked:
+            day = self._meetings[item["id"]]["start"][:10]
+            items.append(entry("MOEDE", item["moedetype"], day, key=f"booket-{item['id']}"))
+            item["booket"] = True
+        return tuple(items)
+
+    def body(self, cpr: str, items: list[dict[str, Any]]) -> dict[str, Any]:
+        """The person, and the lists."""
+        lists: dict[str, list[dict[str, Any]]] = {name: [] for name in LISTS}
+        for item in items:
+            lists[item["_in"]].append({name: value for name, value in item.items() if name != "_in"})
+        return {IDENTIFIER: cpr, **lists}
+
+    def ordinary(self) -> dict[str, Any]:
+        """An entry of the calendar."""
+        return entry("JOBLOG", "Søgt job", "2020-01-01", key="x")
+
+    def strange(self) -> dict[str, Any]:
+        """A kind of entry that the contract does not know."""
+        return self.ordinary() | {"type": "FEST"}

@@ -39,7 +39,8 @@ class Breach(Exception):
 
 
 class Protocol(ABC):
-    """One upstream's language. `name` is its name in the settings, `method` and `path` where it is called.
+    """One upstream's language. `name` is its name in the settings, `method` and `path` where it is called; `also` where
+    else.
 
     `own_faults` are the kinds of faults that need its words, and `is_about_citizens` whether its calls name one.
     """
@@ -47,6 +48,7 @@ class Protocol(ABC):
     name: str
     method: str
     path: str
+    also: frozenset[tuple[str, str]] = frozenset()
     content_type = "application/json"
     own_faults: frozenset[str] = frozenset()
     is_about_citizens = True

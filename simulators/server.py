@@ -140,7 +140,8 @@ class UpstreamServer:
     def _understood(self, request: web.Request, body: bytes) -> Asked:
         if _CPR_LIKE.search(request.path_qs):
             raise Breach("a CPR number in the URL")
-        if (request.method, request.path) != (self.protocol.method, self.protocol.path):
+        protocol = self.protocol
+        if (request.method, request.path) not in {(protocol.method, protocol.path), *protocol.also}:
             raise Breach(f"not {self.protocol.method} {self.protocol.path}", 404)
         if not 0 < len(request.headers.get("x-requestId", "")) <= LONGEST_REQUEST_ID:
             raise Breach("x-requestId is missing or too long")
@@ -272,16 +273,27 @@ def control_routes(prefix: str, server: UpstreamServer) -> list[web.RouteDef]:
         server.forget()
         return web.Response(status=204)
 
-    async def reports(_: web.Request) -> web.Response:
-        if not isinstance(server.protocol, BookingVendor):
-            raise web.HTTPNotFound
-        return web.json_response(server.protocol.reports)
-
     return [
         web.get(f"{prefix}/faults", faults),
         web.put(f"{prefix}/faults", set_faults),
         web.delete(f"{prefix}/faults", mend),
         web.get(f"{prefix}/calls", calls),
         web.delete(f"{prefix}/calls", forget),
-        web.get(f"{prefix}/reports", reports),
+        *_vendor_routes(prefix, server.protocol),
     ]
+
+
+def _vendor_routes(prefix: str, protocol: Protocol) -> list[web.RouteDef]:
+    """What the booking vendor has."""
+
+    async def reports(_: web.Request) -> web.Response:
+        if not isinstance(protocol, BookingVendor):
+            raise web.HTTPNotFound
+        return web.json_response(protocol.reports)
+
+    async def bookings(_: web.Request) -> web.Response:
+        if not isinstance(protocol, BookingVendor):
+            raise web.HTTPNotFound
+        return web.json_response(list(protocol.bookings.values()))
+
+    return [web.get(f"{prefix}/reports", reports), web.get(f"{prefix}/bookings", bookings)]

@@ -13,12 +13,11 @@ from simulators.booking_vendor import BookingVendor
 from simulators.citizens import CITIZENS
 from simulators.control import Control
 from simulators.cvr import Cvr
-from simulators.dfdg import Su, Udb, Ydelse
+from simulators.dfdg import Dfdg, Su, Udb, Ydelse
 from simulators.eindkomst import Eindkomst
 from simulators.server import UpstreamServer, control_routes
 from simulators.signatures import Signatures
 
-UPSTREAMS = ("udb", "su", "eindkomst", "cvr", "ydelse", "booking_vendor")
 CONTROL = "control"
 
 
@@ -29,7 +28,8 @@ class Servers:
         self._host = host
         self._ports = dict(ports or {})
         self.eindkomst = Eindkomst()
-        protocols = (Udb(), Su(), self.eindkomst, Cvr(), Ydelse(), BookingVendor())
+        vendor = BookingVendor()
+        protocols = (Udb(), Su(), self.eindkomst, Cvr(), Ydelse(), Dfdg(vendor.meetings), vendor)
         self.upstreams = {
             protocol.name: UpstreamServer(protocol, host, self._ports.get(protocol.name, 0)) for protocol in protocols
         }

@@ -9,7 +9,7 @@ from enum import StrEnum
 import structlog
 from kombu.exceptions import OperationalError
 
-from config.celery import REGISTERS
+from config.celery import REGISTERS, SCHEDULED
 from config.settings import RegisterSettings
 from config.windows import DENMARK
 from workers.cache.entries import Entry
@@ -17,6 +17,7 @@ from workers.cache.leases import Lease
 from workers.cache.timetable import ahead_of_expiry
 from workers.connections import REDIS_DOWN
 from workers.domain.cpr import Cpr
+from workers.domain.overview import REGISTERS as OF_THE_PAGE
 from workers.domain.target_group import in_target_group, leaves_target_group
 from workers.register import send
 from workers.runtime import Services
@@ -101,15 +102,18 @@ async def request(
     reason: Reason,
     today: date,
 ) -> dict[str, Requested]:
-    """Asks for these registers (all when None) to be brought up to date; never waits for an upstream.
+    """Asks for these registers (the page's when None) to be brought up to date; never waits for an upstream.
 
-    However many ask at the same moment, each register is fetched once. A citizen who asks is active: the schedule goes
-    on for them from then. Raises OutsideTargetGroup, which ends that, and UnknownRegister.
+    However many ask at the same moment, each register is fetched once. A citizen who asks for one that the schedule
+    keeps fresh is active: the schedule goes on for them from then. Raises UnknownRegister; and OutsideTargetGroup,
+    which ends that, unless what is asked for is for everyone.
     """
-    wanted = tuple(dict.fromkeys(REGISTERS if registers is None else registers))
+    wanted = tuple(dict.fromkeys(OF_THE_PAGE if registers is None else registers))
     if unknown := set(wanted) - set(REGISTERS):
         raise UnknownRegister(unknown)
-    if not citizen.is_in_target_group(today):
+    if not all(services.settings.register(name).for_everyone for name in wanted) and not citizen.is_in_target_group(
+        today
+    ):
         await left(services, citizen)
         raise OutsideTargetGroup
     try:
@@ -119,7 +123,7 @@ async def request(
         )
         settled = {name: _without_asking(entry, reason) for name, entry in entries.items()}
         due = [name for name, answer in settled.items() if answer is None]
-        if reason is Reason.CITIZEN:
+        if reason is Reason.CITIZEN and not set(SCHEDULED).isdisjoint(wanted):
             await _note(services, citizen, citizen_id, entries)
         asked = await _ask(services, citizen_id, due)
     except REDIS_DOWN as error:
@@ -151,7 +155,7 @@ async def left(services: Services, citizen: Citizen) -> None:
 
 async def _note(services: Services, citizen: Citizen, citizen_id: str, entries: Mapping[str, Entry]) -> None:
     """Notes activity; what is on its way says by itself, when it is there, when it is due again."""
-    due_in = {name: _due_in(services.settings.register(name), entries.get(name)) for name in REGISTERS}
+    due_in = {name: _due_in(services.settings.register(name), entries.get(name)) for name in SCHEDULED}
     try:
         await services.timetable.note(
             citizen_id, services.settings.citizens_kept_for, citizen.leaves_target_group_at, due_in

@@ -155,7 +155,7 @@ class Register:
         except asyncio.CancelledError:
             await asyncio.shield(_hand_back(services, lease))
             raise
-        await services.leases.settle(lease, ended.due_in)
+        await services.leases.settle(lease, ended.due_in if settings.scheduled else None)
         log.info("refresh_ended", register=self.name, citizen=lease.citizen_id, outcome=ended.outcome)
         return ended
 

@@ -19,6 +19,7 @@ from config.celery import (
     HEARTBEAT_EVERY,
     REGISTERS,
     SCHEDULE_EVERY,
+    SCHEDULED,
     SWEEP_EVERY,
     TIDY_EVERY,
     WORKERS,
@@ -46,7 +47,7 @@ def entries() -> dict[str, dict[str, Any]]:
     """Beat's schedule: entry → task, period and queue."""
     return {
         **{f"{name}.sweep": _every(SWEEP_EVERY, f"{name}.sweep") for name in REGISTERS},
-        **{f"{name}.schedule": _every(SCHEDULE_EVERY, f"{name}.schedule") for name in REGISTERS},
+        **{f"{name}.schedule": _every(SCHEDULE_EVERY, f"{name}.schedule") for name in SCHEDULED},
         f"{BOOKING_VENDOR}.deliver_due": _every(DELIVER_EVERY, f"{BOOKING_VENDOR}.deliver_due"),
         f"{BOOKING_VENDOR}.tidy": _every(TIDY_EVERY, f"{BOOKING_VENDOR}.tidy"),
         **{

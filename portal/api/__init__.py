@@ -9,20 +9,22 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from config.settings import Settings
-from portal.api import fault_reports, operations, overview, problems
+from portal.api import booking, citizen, fault_reports, operations, overview, problems
 from portal.api.pages import Pages
 from portal.api.state import Portal, RefreshLimit
 from portal.api.tokens import Tokens
 from portal.api.wire import Wire
 from portal.banner import Banner
+from portal.booked import Booked
 from workers import observed, tracing
 from workers.runtime import Services
 
 __all__ = ["PATHS", "create"]
 
 DESCRIPTION = """\
-What four Danish registers know about a young job seeker, as one page that is always answered at once, and fault reports
-to the supplier of the meeting-booking system. The citizen is the token's: no call names one.
+What four Danish registers know about a young job seeker, as one page that is always answered at once; every citizen's
+calendar, job titles and CV status; the booking of meetings, and fault reports to the supplier of the booking system.
+The citizen is the token's: no call names one.
 
 Errors are problem details (RFC 9457) whose `type` is a stable name.
 """
@@ -42,7 +44,13 @@ def create(settings: Settings, at_end: Callable[[], Awaitable[None]] | None = No
         services = Services(settings)
         pages = Pages(settings, services)
         app.state.portal = Portal(
-            settings, services, pages, Banner(services), Tokens(settings), RefreshLimit(settings, services)
+            settings,
+            services,
+            pages,
+            Banner(services),
+            Booked(services),
+            Tokens(settings),
+            RefreshLimit(settings, services),
         )
         ends = [tracing.enable(settings, "registerbro-portal"), observed.expose(settings)]
         yield
@@ -64,7 +72,7 @@ def create(settings: Settings, at_end: Callable[[], Awaitable[None]] | None = No
     )
     app.add_middleware(Wire)
     problems.handle(app)
-    for router in (overview.router, fault_reports.router, operations.router):
+    for router in (overview.router, citizen.router, booking.router, fault_reports.router, operations.router):
         app.include_router(router)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app

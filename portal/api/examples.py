@@ -93,3 +93,39 @@ OVERVIEW = {
     ],
 }
 SECTION = json.dumps(OVERVIEW["overviews"][1]["sections"][0], ensure_ascii=False)  # type: ignore[index]
+
+_DFDG = {**_READY, "source": "Det fælles datagrundlag (DFDG)"}
+
+CALENDAR = {
+    **_DFDG,
+    "month": "2023-03",
+    "entries": [
+        {
+            "id": "post-1",
+            "kind": "activity",
+            "title": "Virksomhedspraktik",
+            "start": "2023-03-06",
+            "end": "2023-03-24",
+            "held": False,
+            "text": None,
+        },
+        {
+            "id": "post-2",
+            "kind": "meeting",
+            "title": "Jobsamtale",
+            "start": "2023-03-08",
+            "end": "2023-03-08",
+            "held": True,
+            "text": "<p>Vi aftalte:</p><ul><li>søg to job om ugen</li></ul>",
+        },
+    ],
+    "deadlines": [{"id": "frist-1", "deadline": "2023-03-17", "meeting_type": "Jobsamtale"}],
+}
+JOB_TITLES = {
+    **_DFDG,
+    "items": [
+        {"title": "Pædagogmedhjælper", "registered": "2022-05-01", "ended": "2022-09-01"},
+        {"title": "Butiksassistent", "registered": None, "ended": None},
+    ],
+}
+CV_STATUS = {**_DFDG, "searchable": True}

@@ -7,14 +7,14 @@ from datetime import date, datetime, timedelta
 
 import structlog
 
-from config.celery import REGISTERS
 from config.settings import Settings
 from config.windows import DENMARK
-from portal.reader import Page, Reader, SectionState, SectionView
+from portal.reader import Page, Reader, Register, SectionState, SectionView
 from workers import refresh
 from workers.cache.entries import channel
 from workers.connections import REDIS_DOWN, connect
 from workers.domain.cpr import Cpr
+from workers.domain.overview import REGISTERS
 from workers.refresh import Citizen, Requested
 from workers.runtime import Services
 
@@ -35,7 +35,7 @@ PATTERN = channel("*")
 
 
 class Pages:
-    """What the API does for the pages of citizens in the target group. One event loop opens, uses and closes it."""
+    """What the API does for the pages of citizens. One event loop opens, uses and closes it."""
 
     def __init__(self, settings: Settings, services: Services) -> None:
         self._settings = settings
@@ -61,6 +61,14 @@ class Pages:
             return page
         await self._ask(citizen, page.due, ASK_WITHIN)
         return await self._reader.page(citizen.cpr)
+
+    async def register(self, citizen: Citizen, name: str) -> Register:
+        """What the cache has of a register that is for everyone; it is asked for when it is due. Raises nothing."""
+        kept = await self._reader.register(citizen.cpr, name)
+        if not kept.due:
+            return kept
+        await self._ask(citizen, (name,), ASK_WITHIN)
+        return await self._reader.register(citizen.cpr, name)
 
     async def refresh(self, citizen: Citizen) -> dict[str, Requested]:
         """Asks for every register to be brought up to date. Raises nothing."""

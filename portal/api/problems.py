@@ -25,6 +25,7 @@ class Type(StrEnum):
     NOT_FOUND = "not-found"
     METHOD_NOT_ALLOWED = "method-not-allowed"
     WRONG_STATE = "wrong-state"
+    TIME_TAKEN = "time-taken"
     BODY_TOO_LARGE = "body-too-large"
     INVALID_REQUEST = "invalid-request"
     FAULT_REPORT_EMPTY = "fault-report-empty"
@@ -33,6 +34,8 @@ class Type(StrEnum):
     IDEMPOTENCY_KEY_REUSED = "idempotency-key-reused"
     RATE_LIMITED = "rate-limited"
     INTERNAL = "internal"
+    BOOKING_SYSTEM_CONTRACT = "booking-system-contract"
+    BOOKING_SYSTEM_UNREACHABLE = "booking-system-unreachable"
     REPORTS_NOT_POSSIBLE = "reports-not-possible"
     KEYS_UNAVAILABLE = "keys-unavailable"
     TEMPORARILY_UNAVAILABLE = "temporarily-unavailable"
@@ -51,6 +54,7 @@ KINDS = {
     Type.NOT_FOUND: _Kind(HTTPStatus.NOT_FOUND, "There is no such thing"),
     Type.METHOD_NOT_ALLOWED: _Kind(HTTPStatus.METHOD_NOT_ALLOWED, "That cannot be done with this address"),
     Type.WRONG_STATE: _Kind(HTTPStatus.CONFLICT, "That cannot be done in this state"),
+    Type.TIME_TAKEN: _Kind(HTTPStatus.CONFLICT, "Somebody else has booked that time"),
     Type.BODY_TOO_LARGE: _Kind(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is too large"),
     Type.INVALID_REQUEST: _Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "The request is not as documented"),
     Type.FAULT_REPORT_EMPTY: _Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "The report has no text"),
@@ -59,10 +63,16 @@ KINDS = {
         HTTPStatus.UNPROCESSABLE_ENTITY, "The report has characters that cannot be sent"
     ),
     Type.IDEMPOTENCY_KEY_REUSED: _Kind(
-        HTTPStatus.UNPROCESSABLE_ENTITY, "The idempotency key was used for another report"
+        HTTPStatus.UNPROCESSABLE_ENTITY, "The idempotency key was used for something else"
     ),
     Type.RATE_LIMITED: _Kind(HTTPStatus.TOO_MANY_REQUESTS, "Too many requests"),
     Type.INTERNAL: _Kind(HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong here"),
+    Type.BOOKING_SYSTEM_CONTRACT: _Kind(
+        HTTPStatus.BAD_GATEWAY, "The booking system gave an answer that cannot be used"
+    ),
+    Type.BOOKING_SYSTEM_UNREACHABLE: _Kind(
+        HTTPStatus.SERVICE_UNAVAILABLE, "There is no contact with the booking system"
+    ),
     Type.REPORTS_NOT_POSSIBLE: _Kind(HTTPStatus.SERVICE_UNAVAILABLE, "Reports cannot be taken now"),
     Type.KEYS_UNAVAILABLE: _Kind(HTTPStatus.SERVICE_UNAVAILABLE, "Tokens cannot be checked now"),
     Type.TEMPORARILY_UNAVAILABLE: _Kind(HTTPStatus.SERVICE_UNAVAILABLE, "That cannot be done now"),

@@ -16,6 +16,7 @@ from portal.api.pages import Pages, today
 from portal.api.problems import Problem, Type
 from portal.api.tokens import Caller, InvalidToken, KeysUnavailable, Tokens
 from portal.banner import Banner
+from portal.booked import Booked
 from workers import refresh
 from workers.connections import REDIS_DOWN
 from workers.refresh import Citizen
@@ -30,6 +31,7 @@ class Portal:
     services: Services
     pages: Pages
     banner: Banner
+    booked: Booked
     tokens: Tokens
     refreshes: "RefreshLimit"
 

@@ -9,13 +9,10 @@ import docker
 from pytest_celery import CeleryTestBackend, CeleryTestBroker, CeleryTestWorker
 
 from config.celery import WORKERS
-from config.settings import PREFIX
+from config.settings import PREFIX, UPSTREAMS
 from ops.local import DEMO_CREDENTIALS, free_port, wait_for
 
-PORTS = {
-    name: port
-    for port, name in enumerate(("control", "udb", "su", "eindkomst", "cvr", "ydelse", "booking_vendor"), 8100)
-}
+PORTS = {name: port for port, name in enumerate(("control", *UPSTREAMS), 8100)}
 
 
 INSIDE = "/run/tls"

@@ -6,14 +6,14 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from workers.cache.entries import FORMAT
-from workers.domain.overview import REGISTERS, SECTIONS, sections_of
+from workers.domain.overview import KEPT, sections_of
 
 _MILLISECONDS = {"type": "string", "pattern": "^[0-9]+$", "description": "Milliseconds since 1970-01-01T00:00:00Z"}
 
 
 def schema() -> dict[str, Any]:
     """JSON Schema 2020-12. `$defs/entry` is the Redis hash, `$defs/data/<register>` what its field `data` opens to."""
-    _, models = models_json_schema([(section.item, "serialization") for section in SECTIONS])
+    _, models = models_json_schema([(section.item, "serialization") for section in KEPT])
     data = {
         register: {
             "type": "object",
@@ -24,7 +24,7 @@ def schema() -> dict[str, Any]:
             "required": [section.id for section in sections_of(register)],
             "additionalProperties": False,
         }
-        for register in REGISTERS
+        for register in dict.fromkeys(section.register for section in KEPT)
     }
     entry = {
         "type": "object",

@@ -46,6 +46,11 @@ redis.call('PUBLISH', ARGV[6], ARGV[7])
 return 1
 """
 
+_OUTDATE = f"""{NOW}
+-- KEYS: entry.
+if redis.call('HEXISTS', KEYS[1], 'data') == 1 then redis.call('HSET', KEYS[1], 'fresh_until', now) end
+"""
+
 _FAIL = f"""{NOW}{_EXPIRE_LAST}
 -- KEYS: entry. ARGV: format, reason, age, retry, channel, event (times in ms).
 local known = tonumber(redis.call('HGET', KEYS[1], 'fetched_at'))
@@ -104,6 +109,7 @@ class Entries:
         self._together = Together(self._read_keys)
         self._store: AsyncScript = redis.register_script(_STORE)
         self._fail: AsyncScript = redis.register_script(_FAIL)
+        self._outdate: AsyncScript = redis.register_script(_OUTDATE)
         self._pending: AsyncScript = redis.register_script(_PENDING)
 
     async def read(self, citizen_id: str, registers: Iterable[str]) -> dict[str, Entry]:
@@ -169,6 +175,10 @@ class Entries:
     async def discard(self, citizen_id: str, register: str) -> None:
         """Takes back the data of an entry."""
         await self._redis.hdel(entry_key(citizen_id, register), "data", "fetched_at", "fresh_until", "usable_until")
+
+    async def outdate(self, citizen_id: str, register: str) -> None:
+        """The data are known to be out of date: they may still be shown, and asking again is of use at once."""
+        await self._outdate(keys=[entry_key(citizen_id, register)])
 
     async def unmark_pending(self, citizen_id: str, register: str) -> None:
         """Takes that note back, when the fetch could not be started."""

@@ -1,4 +1,7 @@
-"""The normalised page: which sections there are, where each comes from, and what an item of each holds (R2)."""
+"""What is kept, normalised: which sections there are, where each comes from, and what an item of each holds (R2, R10).
+
+Most are the page's, »Oplysninger om dig«; the others are shown elsewhere.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -86,6 +89,56 @@ class Benefit(Item):
     concurrent_job: bool
 
 
+class EntryKind(StrEnum):
+    """What a calendar shows beside the deadline, each in a colour of its own (§3.2)."""
+
+    JOBLOG = "joblog"
+    ACTIVITY = "activity"
+    ABSENCE = "absence"
+    MEETING = "meeting"
+
+
+class CalendarEntry(Item):
+    """Something in the calendar, on all days from `start` to `end` (§3.2).
+
+    `text` is what was agreed at a meeting that was `held`: HTML of which nothing is left but plain formatting.
+    """
+
+    id: Name
+    kind: EntryKind
+    title: Name
+    start: date
+    end: date
+    held: bool
+    text: str | None
+
+
+class BookingDeadline(Item):
+    """The last day on which a meeting is to be booked; shown while `active` and not `booked`, until it has passed."""
+
+    id: Name
+    deadline: date
+    meeting_type: Name
+    active: bool
+    booked: bool
+
+
+class JobTitle(Item):
+    """A title from »Jeg søger job som«; a date that was lost is None, and is shown as »Ukendt« (§2.1, §3.4)."""
+
+    title: Name
+    registered: date | None
+    ended: date | None
+
+
+class ContactGroupPeriod(Item):
+    """A contact group, open on all days from `start` to `end`; None while no end is known (§2.2)."""
+
+    group: int
+    start: date
+    end: date | None
+
+
 SectionItems = Mapping[str, Sequence[Item]]
 """Section id → its items, in the order in which they are shown."""
 
@@ -108,18 +161,21 @@ class Normalised:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One element of the page: `register` is where it comes from, `source` how the page names that."""
+    """One element: `register` is where it comes from, `source` how that is named to citizens.
+
+    `overview` is the part of the page that it stands in; None for what is shown elsewhere.
+    """
 
     id: str
-    overview: str
+    overview: str | None
     register: str
     source: str
     item: type[Item]
 
 
-UDB, SU, EINDKOMST, YDELSE = "udb", "su", "eindkomst", "ydelse"
+UDB, SU, EINDKOMST, YDELSE, DFDG = "udb", "su", "eindkomst", "ydelse", "dfdg"
 
-SECTIONS: tuple[Section, ...] = (
+KEPT: tuple[Section, ...] = (
     Section("completed_educations", "education", UDB, "Ungedatabasen (UDB)", CompletedEducation),
     Section("started_educations", "education", UDB, "Ungedatabasen (UDB)", StartedEducation),
     Section("su_attempts", "education", SU, "SU", SuAttempts),
@@ -127,13 +183,21 @@ SECTIONS: tuple[Section, ...] = (
     Section("stu", "education", UDB, "Ungedatabasen (UDB)", StuCourse),
     Section("employments", "employment", EINDKOMST, "eIndkomst", Employment),
     Section("benefits", "benefits", YDELSE, "STARs Ydelsesregister", Benefit),
+    Section("calendar", None, DFDG, "Det fælles datagrundlag (DFDG)", CalendarEntry),
+    Section("deadlines", None, DFDG, "Det fælles datagrundlag (DFDG)", BookingDeadline),
+    Section("job_titles", None, DFDG, "Det fælles datagrundlag (DFDG)", JobTitle),
+    Section("contact_groups", None, DFDG, "Det fælles datagrundlag (DFDG)", ContactGroupPeriod),
 )
-"""Every section, in the order of the page."""
+"""Every section that is kept; those of the page in its order."""
 
-OVERVIEWS: tuple[str, ...] = tuple(dict.fromkeys(section.overview for section in SECTIONS))
+SECTIONS: tuple[Section, ...] = tuple(section for section in KEPT if section.overview is not None)
+"""Every section of the page, in its order."""
+
+OVERVIEWS: tuple[str, ...] = tuple(dict.fromkeys(section.overview for section in SECTIONS if section.overview))
 REGISTERS: tuple[str, ...] = tuple(dict.fromkeys(section.register for section in SECTIONS))
+"""The registers of the page."""
 
 
 def sections_of(register: str) -> tuple[Section, ...]:
     """The sections that `register` fills; empty when there is no such register."""
-    return tuple(section for section in SECTIONS if section.register == register)
+    return tuple(section for section in KEPT if section.register == register)

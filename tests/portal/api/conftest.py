@@ -13,6 +13,7 @@ import uvicorn
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+from config.settings import UPSTREAMS
 from portal import api
 from simulators import citizens
 from workers.domain.cpr import Cpr
@@ -21,7 +22,7 @@ from workers.runtime import Services
 
 ISSUER, AUDIENCE = "https://login.example", "registerbro"
 ME, OTHER = citizens.EXAMPLE.cpr, citizens.FOUR_JOBS.cpr
-CITIZEN_SCOPE = "overview:read overview:refresh fault-report:write"
+CITIZEN_SCOPE = "overview:read overview:refresh fault-report:write calendar:read profile:read booking:write"
 JOB = Employment(employer="Føtex", start=date(2019, 1, 1), end=date(2020, 5, 31))
 
 
@@ -79,7 +80,7 @@ def own_settings():
 def settings(app, make_settings, signer, own_settings):
     return make_settings(
         **{"JWKS_FILE": str(signer.path), "JWT_ISSUER": ISSUER, "JWT_AUDIENCE": AUDIENCE}
-        | {f"{name}__BASE_URL": "http://127.0.0.1:9" for name in ("UDB", "SU", "EINDKOMST", "CVR", "YDELSE")}
+        | {f"{name}__BASE_URL": "http://127.0.0.1:9" for name in map(str.upper, UPSTREAMS)}
         | own_settings
     )
 

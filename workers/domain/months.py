@@ -1,0 +1,63 @@
+"""The calendar: which days a month shows, what stands on them, and how long a booking deadline is shown (§3.2)."""
+
+import calendar
+import re
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Self
+
+FIRST_YEAR, LAST_YEAR = 1900, 2100
+"""The years that can be shown: beyond anybody's life nobody looks."""
+_MONTH = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])")
+
+
+class InvalidMonth(ValueError):
+    """A text that names no month that can be shown."""
+
+    def __init__(self) -> None:
+        super().__init__(f"is not a month from {FIRST_YEAR}-01 to {LAST_YEAR}-12, written as 2023-03")
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """A calendar month."""
+
+    year: int
+    month: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The month of a text such as `2023-03`. Raises InvalidMonth."""
+        match = _MONTH.fullmatch(text)
+        if match is None or not FIRST_YEAR <= int(match[1]) <= LAST_YEAR:
+            raise InvalidMonth
+        return cls(int(match[1]), int(match[2]))
+
+    @classmethod
+    def of(cls, day: date) -> Self:
+        """The month that a day is in."""
+        return cls(day.year, day.month)
+
+    def __str__(self) -> str:
+        return f"{self.year:04}-{self.month:02}"
+
+    @property
+    def first_shown(self) -> date:
+        """The Monday on or before the first of the month."""
+        first = date(self.year, self.month, 1)
+        return first - timedelta(days=first.weekday())
+
+    @property
+    def last_shown(self) -> date:
+        """The Sunday on or after the last of the month."""
+        last = date(self.year, self.month, calendar.monthrange(self.year, self.month)[1])
+        return last + timedelta(days=6 - last.weekday())
+
+    def shows(self, start: date, end: date) -> bool:
+        """Whether any of the days from `start` to `end` is shown with this month."""
+        return start <= self.last_shown and end >= self.first_shown
+
+
+def is_deadline_shown(deadline: date, *, active: bool, booked: bool, today: date) -> bool:
+    """Only while it is active, no meeting is booked, and it has not passed: one of today has not (§3.2)."""
+    return active and not booked and deadline >= today
