@@ -82,7 +82,9 @@ async def test_nothing_is_asked_for_outside_the_target_group(services, empty_red
 
 
 async def test_an_unknown_register_is_named_with_those_there_are(services, queued):
-    with pytest.raises(UnknownRegister, match=r"no such register: nemid, pas \(there are udb, su, eindkomst, ydelse\)"):
+    with pytest.raises(
+        UnknownRegister, match=r"no such register: nemid, pas \(there are udb, su, eindkomst, ydelse, dfdg\)"
+    ):
         await request(services, "udb", "pas", "nemid")
     assert queued("udb") == []
 

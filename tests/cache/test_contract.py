@@ -8,7 +8,19 @@ import pytest
 
 from workers.cache.contract import schema
 from workers.cache.entries import entry_key
-from workers.domain.overview import Benefit, CompletedEducation, Employment, Status, StuCourse, SuAttempts
+from workers.domain.overview import (
+    Benefit,
+    BookingDeadline,
+    CalendarEntry,
+    CompletedEducation,
+    ContactGroupPeriod,
+    Employment,
+    EntryKind,
+    JobTitle,
+    Status,
+    StuCourse,
+    SuAttempts,
+)
 
 ME = "a" * 52
 EXAMPLES = {
@@ -21,6 +33,24 @@ EXAMPLES = {
     "su": {"su_attempts": [SuAttempts(count=2)]},
     "eindkomst": {"employments": [Employment(employer="Føtex", start=date(2019, 1, 1), end=date(2020, 5, 31))]},
     "ydelse": {"benefits": [Benefit(type="Kontanthjælp", start=date(2021, 3, 1), end=None, concurrent_job=True)]},
+    "dfdg": {
+        "calendar": [
+            CalendarEntry(
+                id="a",
+                kind=EntryKind.MEETING,
+                title="Møde",
+                start=date(2023, 3, 6),
+                end=date(2023, 3, 6),
+                held=True,
+                text="<p>Aftalt</p>",
+            )
+        ],
+        "deadlines": [
+            BookingDeadline(id="b", deadline=date(2023, 3, 17), meeting_type="Samtale", active=True, booked=False)
+        ],
+        "job_titles": [JobTitle(title="Kok", registered=None, ended=None)],
+        "contact_groups": [ContactGroupPeriod(group=7, start=date(2020, 1, 1), end=None)],
+    },
 }
 
 

@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from config import settings as module
+from config.celery import REGISTERS
 from config.settings import SettingsError, leaves, load, secret_names, unknown_names
 from workers.resilience.certificates import Certificates
 
@@ -30,11 +31,23 @@ def environment(clean_environment):
 
 def test_the_defaults_are_those_of_the_design(environment):
     settings = load()
-    freshness = {name: settings.register(name).fresh_for for name in ("udb", "su", "eindkomst", "ydelse")}
-    usability = {name: settings.register(name).usable_for for name in ("udb", "su", "eindkomst", "ydelse")}
+    freshness = {name: settings.register(name).fresh_for for name in REGISTERS}
+    usability = {name: settings.register(name).usable_for for name in REGISTERS}
     hours = lambda n: timedelta(hours=n)  # noqa: E731
-    assert freshness == {"udb": hours(12), "su": hours(12), "eindkomst": hours(12), "ydelse": hours(6)}
-    assert usability == {"udb": hours(72), "su": hours(72), "eindkomst": hours(72), "ydelse": hours(48)}
+    assert freshness == {
+        "udb": hours(12),
+        "su": hours(12),
+        "eindkomst": hours(12),
+        "ydelse": hours(6),
+        "dfdg": hours(0.25),
+    }
+    assert usability == {
+        "udb": hours(72),
+        "su": hours(72),
+        "eindkomst": hours(72),
+        "ydelse": hours(48),
+        "dfdg": hours(24),
+    }
 
 
 def test_settings_cannot_be_changed(environment):

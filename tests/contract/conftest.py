@@ -55,8 +55,7 @@ class Bridge:
         return entries[self.register.name]
 
     async def sections(self, cpr):
-        views = (await self.reader.page(cpr)).sections()
-        return {view.id: view for view in views if view.register_ == self.register.name}
+        return (await self.reader.register(cpr, self.register.name)).sections
 
 
 @pytest.fixture

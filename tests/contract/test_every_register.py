@@ -9,7 +9,7 @@ from portal.reader import SectionState
 from simulators import citizens
 from workers.domain.overview import UNAVAILABLE_TEXT
 
-BEHIND_DFDG = ("udb", "su", "ydelse")
+BEHIND_DFDG = ("udb", "su", "ydelse", "dfdg")
 KNOWN = citizens.EXAMPLE.cpr
 
 ANSWERS = [

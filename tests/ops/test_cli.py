@@ -47,7 +47,7 @@ def test_a_malformed_cpr_number_is_one_line_without_the_number(registerbro, comm
 def test_an_unknown_register_is_one_line_with_those_there_are(registerbro):
     ended = registerbro("refresh", "--register", "nemid", "--contact-group", "12")
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr == "registerbro: no such register: nemid (there are udb, su, eindkomst, ydelse)\n"
+    assert ended.stderr == "registerbro: no such register: nemid (there are udb, su, eindkomst, ydelse, dfdg)\n"
 
 
 def test_a_citizen_outside_the_target_group_is_refused_in_one_line(registerbro):

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from config.settings import UPSTREAMS
+
 
 @pytest.fixture
 def registerbro(make_settings, project):
@@ -25,9 +27,7 @@ def test_every_upstream_is_listed_before_anything_was_called(registerbro):
     told = json.loads(registerbro("status", "--json").stdout)
     found = told["upstreams"]
     assert told["dead_letters"] == 0
-    assert {name: seen["state"] for name, seen in found.items()} == dict.fromkeys(
-        ("udb", "su", "eindkomst", "cvr", "ydelse", "booking_vendor"), "closed"
-    )
+    assert {name: seen["state"] for name, seen in found.items()} == dict.fromkeys(UPSTREAMS, "closed")
 
 
 def test_an_override_is_shown_with_who_and_why_until_it_is_lifted(registerbro):
@@ -42,7 +42,10 @@ def test_an_override_is_shown_with_who_and_why_until_it_is_lifted(registerbro):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nemid", "lift"], "no such upstream: nemid (there are udb, su, eindkomst, cvr, ydelse, booking_vendor)"),
+        (
+            ["nemid", "lift"],
+            "no such upstream: nemid (there are udb, su, eindkomst, cvr, ydelse, dfdg, booking_vendor)",
+        ),
         (["udb", "open"], "no such order: open (there are force-open, disable, metrics-only, lift)"),
         (["udb", "disable"], "an override needs a --reason"),
     ],

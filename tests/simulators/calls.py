@@ -9,7 +9,7 @@ import httpx
 from simulators import citizens
 
 KNOWN = citizens.EXAMPLE.cpr
-DFDG = ("udb", "su", "ydelse")
+DFDG = ("udb", "su", "ydelse", "dfdg")
 REGISTERS = (*DFDG, "eindkomst")
 UPSTREAMS = (*REGISTERS, "cvr", "booking_vendor")
 
@@ -25,6 +25,7 @@ PATHS = {
     "udb": "/v1/ungedata",
     "su": "/v1/su-forloeb",
     "ydelse": "/VisiteringOgStatus/v1/ydelser",
+    "dfdg": "/v1/borger",
     "eindkomst": "/",
     "cvr": "/cvr-permanent/virksomhed/_search",
     "booking_vendor": "/v1/fejlmeldinger",

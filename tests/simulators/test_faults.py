@@ -23,6 +23,7 @@ LISTS = {
     "udb": lambda whole: whole["uddannelsesforloeb"],
     "su": lambda whole: whole["forloeb"],
     "ydelse": lambda whole: whole["ydelser"]["ydelse"],
+    "dfdg": lambda whole: whole["kalender"],
 }
 
 
@@ -298,7 +299,12 @@ def test_among_mixed_people_are_all_items_of_the_one_and_one_of_another(control,
 
 @pytest.mark.parametrize(
     ("upstream", "field", "value"),
-    [("udb", "status", "PAUSERET"), ("su", "uddannelsestype", "FRITID"), ("ydelse", "ydelsestype", "BORGERLOEN")],
+    [
+        ("udb", "status", "PAUSERET"),
+        ("su", "uddannelsestype", "FRITID"),
+        ("ydelse", "ydelsestype", "BORGERLOEN"),
+        ("dfdg", "type", "FEST"),
+    ],
 )
 def test_an_unknown_value_comes_in_one_more_item(control, send, upstream, field, value):
     whole = listed(upstream, send(upstream))

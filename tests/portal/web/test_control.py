@@ -4,8 +4,8 @@ import httpx
 import pytest
 from lxml import html
 
+from config.settings import UPSTREAMS
 from portal.web import texts
-from simulators.simulation import UPSTREAMS
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,69 @@
+"""The months of the calendar: which days each shows, and when a deadline is shown (§3.2, R10)."""
+
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workers.domain.months import InvalidMonth, Month, is_deadline_shown
+
+TODAY = date(2023, 3, 13)
+MONTHS = st.builds(Month, st.integers(1900, 2100), st.integers(1, 12))
+
+
+@pytest.mark.parametrize(
+    ("text", "first", "last"),
+    [
+        ("2023-03", "2023-02-27", "2023-04-02"),
+        ("2021-02", "2021-02-01", "2021-02-28"),
+        ("2024-02", "2024-01-29", "2024-03-03"),
+        ("2023-01", "2022-12-26", "2023-02-05"),
+        ("1900-01", "1900-01-01", "1900-02-04"),
+        ("2100-12", "2100-11-29", "2101-01-02"),
+    ],
+)
+def test_a_month_shows_whole_weeks(text, first, last):
+    month = Month.parse(text)
+    assert (month.first_shown, month.last_shown) == (date.fromisoformat(first), date.fromisoformat(last))
+    assert str(month) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["1899-12", "2101-01", "2023-00", "2023-13", "2023-3", "23-03", "2023-03-01", "2023-03\n", " 2023-03", ""]
+)
+def test_what_is_no_month_is_refused(text):
+    with pytest.raises(InvalidMonth):
+        Month.parse(text)
+
+
+@given(MONTHS)
+def test_weeks_begin_on_monday_and_hold_the_whole_month(month):
+    assert (month.first_shown.weekday(), month.last_shown.weekday()) == (0, 6)
+    assert date(month.year, month.month, 1) - month.first_shown < timedelta(days=7)
+    assert month.shows(date(month.year, month.month, 1), date(month.year, month.month, 28))
+    assert Month.parse(str(month)) == month
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "shown"),
+    [
+        ("2023-02-01", "2023-02-26", False),
+        ("2023-02-01", "2023-02-27", True),
+        ("2023-04-02", "2023-04-02", True),
+        ("2023-04-03", "2023-04-10", False),
+        ("2022-01-01", "2024-01-01", True),
+    ],
+)
+def test_what_touches_a_shown_day_is_shown(start, end, shown):
+    assert Month(2023, 3).shows(date.fromisoformat(start), date.fromisoformat(end)) is shown
+
+
+@pytest.mark.parametrize(
+    ("days", "active", "booked", "shown"),
+    [(-1, True, False, False), (0, True, False, True), (1, True, False, True), (1, False, False, False),
+     (1, True, True, False), (0, False, True, False)],
+)  # fmt: skip
+def test_a_deadline_is_shown_while_active_not_booked_and_not_passed(days, active, booked, shown):
+    day = TODAY + timedelta(days=days)
+    assert is_deadline_shown(day, active=active, booked=booked, today=TODAY) is shown
