@@ -9,9 +9,9 @@ from datetime import date, timedelta
 import pytest
 from kombu.utils.json import loads
 
-from config.celery import REGISTERS
 from workers import refresh
 from workers.domain.cpr import Cpr
+from workers.domain.overview import REGISTERS
 from workers.refresh import Citizen, OutsideTargetGroup, Reason, State, UnknownRegister
 
 TODAY = date(2023, 3, 13)
