@@ -60,6 +60,12 @@ def test_each_kind_of_entry_has_its_own(code: str, kind: str) -> None:
     assert normalise(answer(kalender=[post(type=code)])).sections == NOTHING | {"calendar": [entry]}
 
 
+def test_a_calendar_of_unknown_kinds_alone_is_no_empty_one_whatever_else_is_known() -> None:
+    titles = [{"titel": "Kok", "registreret": "2022-05-01"}]
+    with pytest.raises(InvalidResponse, match="FEST"):
+        normalise(answer(kalender=[post(type="FEST")], stillingsbetegnelser=titles))
+
+
 def test_an_unknown_kind_is_left_out_and_named() -> None:
     result = normalise(answer(kalender=[post(), post(id="post-2", type="FEST")]))
     assert len(result.sections["calendar"]) == 1

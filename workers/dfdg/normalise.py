@@ -14,6 +14,7 @@ from workers.domain.overview import (
     EntryKind,
     JobTitle,
     Normalised,
+    SectionItems,
 )
 from workers.vocabulary import known_only, normalised
 
@@ -38,18 +39,17 @@ def normalise(answer: Borger | None) -> Normalised:
     """The four sections that DFDG fills; None, an unknown person, leaves all of them empty.
 
     Calendar, deadlines and contact groups by their first day; job titles newest first, and those without a date last.
-    Raises InvalidResponse when nothing is left to show but what the contract does not know (R8).
+    Raises InvalidResponse when nothing is left of the calendar but what the contract does not know (R8).
     """
     posts, unknown = known_only(answer.kalender if answer else (), wire.KNOWN)
-    return normalised(
-        {
-            "calendar": _entries(posts),
-            "deadlines": _deadlines(answer.bookingfrister if answer else ()),
-            "job_titles": _job_titles(answer.stillingsbetegnelser if answer else ()),
-            "contact_groups": _contact_groups(answer.kontaktgrupper if answer else ()),
-        },
-        unknown,
-    )
+    # The rule is the calendar's own: what the other sections hold makes an empty one no truer.
+    calendar = normalised({"calendar": _entries(posts)}, unknown)
+    others: SectionItems = {
+        "deadlines": _deadlines(answer.bookingfrister if answer else ()),
+        "job_titles": _job_titles(answer.stillingsbetegnelser if answer else ()),
+        "contact_groups": _contact_groups(answer.kontaktgrupper if answer else ()),
+    }
+    return Normalised({**calendar.sections, **others}, unknown)
 
 
 def _entries(posts: Iterable[Kalenderpost]) -> list[CalendarEntry]:
