@@ -1,14 +1,20 @@
-"""Logging: one JSON object a line on stderr, for our own events and every library's, and no CPR number in any."""
+"""Logging: one JSON object a line on stderr, for our own events and every library's, and no CPR number in any.
+
+What Python itself would write to stderr goes the same way: warnings, errors that nobody caught, and log calls that are
+wrong in themselves, of which it would show the arguments.
+"""
 
 import logging
 import re
 import sys
+import threading
 from collections.abc import MutableMapping
-from typing import Any
+from types import TracebackType
+from typing import Any, TextIO
 
 import structlog
 
-_CPR_LIKE = re.compile(r"(?<!\d)\d{6}[-\s]?\d{4}(?!\d)")
+_CPR_LIKE = re.compile(r"(?<!\d)\d{6}(?:[-\s]|%2[dD0])?\d{4}(?!\d)")
 REDACTED = "[redacted]"
 DEEPEST = 6
 """How far into nested values the redaction looks; what lies deeper is left out altogether."""
@@ -28,8 +34,10 @@ def redact(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMappin
 def _redacted(value: object, depth: int) -> object:
     if isinstance(value, str):
         return _CPR_LIKE.sub(REDACTED, value)
-    if isinstance(value, bool | float | None):
+    if isinstance(value, bool | None):
         return value
+    if isinstance(value, float):
+        return REDACTED if value.is_integer() and _CPR_LIKE.fullmatch(str(int(value))) else value
     if isinstance(value, int):
         return REDACTED if _CPR_LIKE.fullmatch(str(value)) else value
     if depth == 0:
@@ -57,7 +65,7 @@ def configure(level: str = "INFO") -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Handler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -74,3 +82,36 @@ def configure(level: str = "INFO") -> None:
     root.setLevel(level)
     for name in QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    logging.captureWarnings(capture=True)
+    sys.excepthook = _uncaught
+    threading.excepthook = _uncaught_in_thread
+    sys.unraisablehook = _unraisable
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    """Says of a log call that is wrong in itself where it is, and not what it was given."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
+        error = sys.exc_info()[1]
+        if record.name == __name__ or isinstance(error, OSError):
+            # Nothing can be written at the moment.
+            return
+        where = f"{record.pathname}:{record.lineno}"
+        logging.getLogger(__name__).error("log line not written: %s at %s", type(error).__name__, where)
+
+
+def _uncaught(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, traceback)
+        return
+    logging.getLogger(__name__).critical("uncaught error", exc_info=(kind, error, traceback))
+
+
+def _uncaught_in_thread(told: threading.ExceptHookArgs) -> None:
+    if told.exc_value is not None and not isinstance(told.exc_value, SystemExit):
+        _uncaught(told.exc_type, told.exc_value, told.exc_traceback)
+
+
+def _unraisable(told: "sys.UnraisableHookArgs") -> None:
+    if told.exc_value is not None:
+        _uncaught(told.exc_type, told.exc_value, told.exc_traceback)

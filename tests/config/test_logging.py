@@ -4,6 +4,8 @@ import io
 import json
 import logging
 import sys
+import threading
+import warnings
 
 import pytest
 import structlog
@@ -17,10 +19,13 @@ NUMBER = "6102991234"
 def written(monkeypatch):
     stream = io.StringIO()
     monkeypatch.setattr(sys, "stderr", stream)
+    for of, hook in ((sys, "excepthook"), (sys, "unraisablehook"), (threading, "excepthook")):
+        monkeypatch.setattr(of, hook, getattr(of, hook))
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     configure("DEBUG")
     yield stream
+    logging.captureWarnings(False)
     root.handlers[:] = handlers
     root.setLevel(level)
     structlog.reset_defaults()
@@ -32,12 +37,16 @@ def written(monkeypatch):
         NUMBER,
         "610299-1234",
         "610299 1234",
+        "610299%2D1234",
+        "610299%201234",
+        6102991234.0,
         f"cpr={NUMBER}.",
         6102991234,
         [NUMBER],
         {"deep": {"er": (NUMBER,)}},
         {NUMBER: 1},
         ValueError(NUMBER),
+        NUMBER.encode(),
     ],
 )
 def test_whatever_looks_like_a_cpr_number_is_replaced(value):
@@ -67,3 +76,48 @@ def test_a_traceback_with_a_cpr_number_is_redacted_on_its_one_line(written):
     (line,) = written.getvalue().splitlines()
     assert "Traceback" in json.loads(line)["exception"]
     assert "1234" not in line
+
+
+def test_a_log_call_that_is_wrong_in_itself_says_where_it_is_and_not_what_it_was_given(written):
+    # Given to our own handler alone, since pytest's raises at such a record.
+    (ours,) = [handler for handler in logging.getLogger().handlers if type(handler).__module__ == "config.logging"]
+    ours.handle(logging.LogRecord("theirs", logging.ERROR, __file__, 7, "%d was refused", (NUMBER,), None))
+    (line,) = map(json.loads, written.getvalue().splitlines())
+    assert line["event"].startswith("log line not written: TypeError at ")
+    assert line["event"].endswith("test_logging.py:7")
+    assert NUMBER not in written.getvalue()
+
+
+def uncaught():
+    sys.excepthook(ValueError, ValueError(NUMBER), None)
+
+
+def uncaught_in_a_thread():
+    thread = threading.Thread(target=int, args=(f"{NUMBER}x",))
+    thread.start()
+    thread.join()
+
+
+def unraisable():
+    class Broken:
+        def __del__(self):
+            raise ValueError(NUMBER)
+
+    Broken()
+
+
+def warned():
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        logging.captureWarnings(False)
+        logging.captureWarnings(True)
+        warnings.warn(f"about {NUMBER}", stacklevel=1)
+
+
+@pytest.mark.parametrize("happens", [uncaught, uncaught_in_a_thread, unraisable, warned])
+def test_what_python_itself_would_write_is_a_log_line_and_redacted(written, happens):
+    happens()
+    lines = [json.loads(line) for line in written.getvalue().splitlines()]
+    assert lines
+    assert REDACTED in written.getvalue()
+    assert NUMBER not in written.getvalue()
