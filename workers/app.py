@@ -13,6 +13,7 @@ from config import logging
 from config.settings import SettingsError, environment_problems, settings
 from workers import metrics, queues, runtime, schedule, trace, tracing, transport
 from workers.connections import REDIS_DOWN
+from workers.defects import Task
 from workers.resilience.certificates import Certificates
 from workers.trace import Kind
 
@@ -22,7 +23,7 @@ if settings().broker_transport == "atomic":
     transport.install()
 # Flower reads its options there, unless somebody names another file: it must not come up open to everybody.
 os.environ.setdefault("FLOWER_CONF", str(Path(__file__).with_name("flower.py")))
-app = Celery("registerbro")
+app = Celery("registerbro", task_cls=Task)
 app.config_from_object(celery_config.configuration(settings()) | {"beat_schedule": schedule.entries()})
 app.set_default()  # "current" is per thread, and messages are sent from several
 

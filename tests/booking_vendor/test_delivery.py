@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from tests.booking_vendor.conftest import CITIZEN
-from workers.booking_vendor import tasks
+from workers.booking_vendor import tasks, wire
 from workers.booking_vendor.outbox import DEAD_LETTERS, State
 from workers.connections import REDIS_DOWN
 from workers.runtime import Services
@@ -225,3 +225,17 @@ async def test_no_log_line_holds_anything_of_a_text(bridge, control, caplog, log
     assert "Zebra" not in written
     assert "hemmelig" not in written
     assert CITIZEN.digits not in written
+
+
+async def test_a_defect_before_the_report_is_sent_keeps_it_and_tells_nothing_of_it(
+    bridge, control, monkeypatch, capsys
+):
+    def fails(*given):
+        raise ValueError(given)
+
+    monkeypatch.setattr(wire, "fejlmelding", fails)
+    report = await bridge.submit("Zebrafinken sang")
+    record = await bridge.deliver(report.id)
+    assert (record.state, record.reason) == (State.ACCEPTED, "internal")
+    assert control.calls("booking_vendor").total == 0
+    assert "Zebra" not in "".join(capsys.readouterr())

@@ -76,26 +76,26 @@ async def tidy(services: Services) -> None:
 async def _send(services: Services, outbox: Outbox, sending: Sending) -> str:
     """Sends it and notes the result. Returns what became of it, for metrics."""
     settings = services.settings.booking_vendor
+    delivery: Delivery | None = None
     try:
         delivery = _delivery(services, outbox, sending)
+        case = await delivery.send(services.upstream(BOOKING_VENDOR))
     except Unreadable:
         # Another key sealed it. It may be there again tomorrow; nothing is lost until then.
         metrics.UNREADABLE.labels("report").inc()
         log.critical("report_unreadable", report=sending.id)
         return _noted(sending, await outbox.postpone(sending, UNREADABLE), UNREADABLE)
-    try:
-        case = await delivery.send(services.upstream(BOOKING_VENDOR))
     except NotAuthorised as error:
         log.critical("sending_halted", report=sending.id, detail=str(error), seconds=settings.halt_for.total_seconds())
         return _noted(sending, await outbox.release(sending, error.reason, halt=settings.halt_for), error.reason)
     except BadRequest as error:
-        return _noted(sending, await outbox.reject(sending, error.reason, delivery.answer), error.reason)
+        return _noted(sending, await outbox.reject(sending, error.reason, _answer(delivery)), error.reason)
     except NotCalled as error:
         # The vendor was spared, so this was no attempt: it must not make the report wait for longer the next time.
         state = await outbox.release(sending, error.reason, wait=error.retry_after or settings.retry_after)
         return _noted(sending, state, error.reason)
     except UpstreamError as error:
-        state = await outbox.postpone(sending, error.reason, delivery.answer, error.retry_after)
+        state = await outbox.postpone(sending, error.reason, _answer(delivery), error.retry_after)
         return _noted(sending, state, error.reason)
     except Exception as error:  # noqa: BLE001 - our own defect must not lose a report
         # Its type alone: a message or a traceback may hold what the citizen wrote.
@@ -110,6 +110,11 @@ def _delivery(services: Services, outbox: Outbox, sending: Sending) -> Delivery:
     if token is None:
         raise RuntimeError("a worker of this queue does not start without a token")
     return Delivery(sending.id, sending.accepted_at, outbox.open(sending), token)
+
+
+def _answer(delivery: Delivery | None) -> bytes | None:
+    """What the vendor last said, if it was asked."""
+    return delivery.answer if delivery else None
 
 
 def _noted(sending: Sending, state: State | None, reason: str | None) -> str:
