@@ -45,7 +45,7 @@ class NewReport(BaseModel):
         str,
         PlainValidator(_text),
         WithJsonSchema({"type": "string", "description": f"1 to {LIMIT} characters, without the white space around"}),
-        Field(examples=["Kalenderen viser ingen ledige tider i uge 12."]),
+        Field(examples=["Kalenderen viser ingen ledige tider i uge 12."], repr=False),
     ]
     page: str | None = Field(default=None, examples=["/moedebooking"], description="The portal's page it is about")
     error_code: str | None = Field(default=None, examples=["4769"])

@@ -45,9 +45,9 @@ class _Claims(BaseModel):
 
     model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
 
-    sub: str = Field(min_length=1, max_length=200)
+    sub: str = Field(min_length=1, max_length=200, repr=False)
     exp: StrictInt
-    cpr: str | None = None
+    cpr: str | None = Field(default=None, repr=False)
     contact_groups: list[StrictInt] = []
     education_order: StrictBool = False
     scope: str = ""

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import httpx
 import structlog
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from workers.domain.cpr import Cpr, InvalidCpr
 
@@ -55,7 +55,7 @@ class Upstream:
 class _Listed(BaseModel):
     model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
 
-    cpr: str
+    cpr: str = Field(repr=False)
     name: str
     about: str
     contact_groups: frozenset[int]

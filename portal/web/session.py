@@ -5,6 +5,7 @@ import binascii
 import hmac
 import secrets
 import time
+from collections.abc import Iterable
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -26,10 +27,9 @@ class SignedIn(BaseModel):
     name: str
     in_target_group: bool
 
-    def __repr__(self) -> str:
-        return "SignedIn(…)"
-
-    __str__ = __repr__
+    def __repr_args__(self) -> Iterable[tuple[str | None, object]]:
+        """Nothing, for whatever shows objects by their parts."""
+        return ()
 
 
 class Session(BaseModel):
