@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 NODE_READY := node_modules/.ready
+AUDIT_READY := $(VENV)-audit/.ready
 NPM := $(shell command -v npm)
 ONCE ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test queue-check chaos secrets compose-check smoke lint format requirements schema env-example clean
+.PHONY: help demo test queue-check chaos leak-check audit sbom secrets compose-check smoke lint format requirements schema env-example clean
 
 help: ## List what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -25,6 +26,15 @@ queue-check: $(READY) ## Kill workers and Redis, and count what is lost, beside 
 
 chaos: $(READY) ## Kill at random while fault reports are handed in, and look for losses (SECONDS=60 SEED=1)
 	@$(BIN)/python -m tests.chaos.reports --seconds $(or $(SECONDS),900) $(if $(SEED),--seed $(SEED))
+
+leak-check: $(READY) $(NODE_READY) ## Break everything, and look for citizens in all that leaves a process (ARGS=--short)
+	@$(BIN)/python -m tests.leak.check $(ARGS)
+
+audit: $(READY) $(AUDIT_READY) ## Look for known vulnerabilities in what is pinned, and at the licences of what is shipped
+	@$(BIN)/python -m ops.audit
+
+sbom: $(READY) $(AUDIT_READY) ## List what is shipped, as CycloneDX, in dist/sbom.cdx.json
+	@$(VENV)-audit/bin/python -m ops.sbom dist/sbom.cdx.json $$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 
 secrets: $(READY) ## Make what docker-compose.yml needs to keep to itself, in var/secrets (DEMO=1: for the demo)
 	@$(BIN)/registerbro secrets var/secrets $(if $(DEMO),--demo)
@@ -59,12 +69,14 @@ requirements: ## Compile requirements/*.txt anew, with the newest releases
 	    --no-emit-index-url --no-annotate --custom-compile-command "make requirements" \
 	    $$([ $$set = dev ] && echo --group dev --extra tracing) pyproject.toml --output-file requirements/$$set.txt; \
 	done
-	@$(VENV)-lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
-	  --no-emit-index-url --no-annotate --custom-compile-command "make requirements" \
-	  requirements/node.in --output-file requirements/node.txt
+	@for set in node audit; do \
+	  $(VENV)-lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	    --no-emit-index-url --no-annotate --custom-compile-command "make requirements" \
+	    requirements/$$set.in --output-file requirements/$$set.txt; \
+	done
 
 clean: ## Remove what the other targets made
-	@rm -rf $(VENV) $(VENV)-lock $(VENV)-node node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	@rm -rf $(VENV) $(VENV)-lock $(VENV)-node $(VENV)-audit node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
 
 $(READY): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info[:2] < (3, 14); \
@@ -73,6 +85,13 @@ $(READY): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# In an environment of its own: what looks at the supply chain is no part of it.
+$(AUDIT_READY): requirements/audit.txt
+	@echo "setting up $(VENV)-audit …"
+	@$(PYTHON) -m venv $(VENV)-audit
+	@$(VENV)-audit/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/audit.txt
 	@touch $@
 
 # What the pages wear. Without an npm on PATH, one that comes as a Python package does the same, in an environment of its own.

@@ -2,19 +2,17 @@
 
 import asyncio
 import json
-import threading
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from itertools import pairwise
 
 import httpx
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from ops.local import installation, wait_for
 from portal.web import signing
 from simulators import citizens
 from simulators.control import Control
+from tests.collector import Collector
 from workers import trace
 from workers.domain.cpr import Cpr
 from workers.trace import Context
@@ -74,39 +72,10 @@ def test_a_message_carries_the_trace_that_it_was_published_in(app, empty_redis, 
     assert (headers.get("traceparent", "").split("-")[1:2] == [TRACE]) is inside
 
 
-class Collector(HTTPServer):
-    """Takes spans as an OpenTelemetry collector does."""
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Receiver)
-        self.spans = []
-        self.bodies = b""
-        self.url = f"http://127.0.0.1:{self.server_port}/v1/traces"
-
-
-class Receiver(BaseHTTPRequestHandler):
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers["content-length"]))
-        self.server.bodies += body
-        for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
-            for scope in resource.scope_spans:
-                self.server.spans += scope.spans
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture
 def collector():
-    server = Collector()
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with Collector() as it:
+        yield it
 
 
 @pytest.fixture

@@ -1,0 +1,35 @@
+"""The real `registerbro serve`, with one more route, and a defect when one citizen's page is read."""
+
+from starlette.responses import Response
+
+from ops import cli
+from portal import server
+from portal.api.pages import Pages
+from tests.leak import frames
+from tests.leak.plants import CRASHES, ROUTE, WAYS, Clumsy
+
+_create, _page = server.create, Pages.page
+
+
+def create(settings, own_url):
+    frames.install()
+    app = _create(settings, own_url)
+
+    async def with_route(scope, receive, send):
+        if scope["type"] == "http" and scope["path"] == ROUTE:
+            return await Response(b"\n".join(WAYS.values()))(scope, receive, send)
+        return await app(scope, receive, send)
+
+    return with_route
+
+
+async def page(self, citizen):
+    if citizen.cpr.digits == CRASHES:
+        raise Clumsy(CRASHES)
+    return await _page(self, citizen)
+
+
+server.create, Pages.page = create, page
+
+if __name__ == "__main__":
+    cli.main()
