@@ -22,7 +22,7 @@ def app():
 
 
 def fails(app, error):
-    @app.task(name="test.fails")
+    @app.task(name="test.fails", shared=False)
     def fail(of):
         raise error
 
