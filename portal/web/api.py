@@ -9,13 +9,15 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, Literal, TypeVar
+from datetime import date, datetime
+from typing import Any, Literal, Self, TypeVar
+from urllib.parse import urlencode
 
 import httpx
 import structlog
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
+from workers.domain.months import Month
 from workers.domain.overview import SECTIONS, Item, Section
 
 log = structlog.get_logger()
@@ -26,6 +28,8 @@ ANSWER_WITHIN_SECONDS = 0.7
 """For a page, which is promised within a second whatever the API does (§3.1)."""
 HAND_IN_WITHIN_SECONDS = 5.0
 """For a fault report: worth waiting for, because the API answers when it is on disk and not before (R9)."""
+BOOK_WITHIN_SECONDS = 6.0
+"""For a booking, and for its times where somebody waits for them: the API gives the booking system three of them."""
 SILENT_AT_MOST_SECONDS = 30.0
 """For events: the API ends a stream when nothing is under way, at most a register's total deadline and 5 s on."""
 OUTSIDE_TARGET_GROUP = "outside-target-group"
@@ -104,13 +108,122 @@ class Report(_Answer):
     case: str | None = None
 
 
+class Stated(_Answer):
+    """How a part of a page stands; what there is of it depends on the part."""
+
+    state: State
+    fetched_at: AwareDatetime | None = None
+    source: str | None = None
+    stale: bool = False
+    retry_after: int | None = None
+
+    @property
+    def mark(self) -> str:
+        """Tells one state from another, and says nothing of the data."""
+        return f"{self.state} {self.fetched_at.isoformat() if self.fetched_at else ''} {self.stale:d}"
+
+
+class Entry(_Answer):
+    """What a citizen's calendar holds of one thing: its days, both included. `text` is HTML, as it was agreed upon."""
+
+    id: str
+    kind: Literal["joblog", "activity", "absence", "meeting"]
+    title: str = Field(repr=False)
+    start: date
+    end: date | None
+    held: bool = False
+    text: str | None = Field(default=None, repr=False)
+
+    @model_validator(mode="after")
+    def _ends_after_its_start(self) -> Self:
+        if self.end is not None and self.end < self.start:
+            raise ValueError("it ends before it starts")
+        return self
+
+
+class Deadline(_Answer):
+    """The last day on which a meeting of this type can be booked; the API names only those that are to be shown."""
+
+    id: str
+    deadline: date
+    meeting_type: str
+
+
+class CalendarAnswer(Stated):
+    """A month of a citizen's calendar. What is not `ready` has no entries; what is may have none in this month."""
+
+    month: str
+    entries: tuple[Entry, ...] = Field(repr=False)
+    deadlines: tuple[Deadline, ...] = Field(repr=False)
+
+    @model_validator(mode="after")
+    def _has_entries_only_when_ready(self) -> Self:
+        if self.state != "ready" and self.entries:
+            raise ValueError("it has entries, and is not ready")
+        return self
+
+
+class JobTitle(_Answer):
+    """One line of the history; None is a date that was lost, and of `ended` one that has not come."""
+
+    title: str = Field(repr=False)
+    registered: date | None
+    ended: date | None
+
+
+class JobTitlesAnswer(Stated):
+    """The history of »Jeg søger job som«."""
+
+    items: tuple[JobTitle, ...] = Field(repr=False)
+
+    @model_validator(mode="after")
+    def _has_items_exactly_when_ready(self) -> Self:
+        if (self.state == "ready") != bool(self.items):
+            raise ValueError("ready without items, or items without being ready")
+        return self
+
+
+class CvStatusAnswer(Stated):
+    """Whether the CV can be found (§2.2)."""
+
+    searchable: bool | None = Field(repr=False)
+
+    @model_validator(mode="after")
+    def _is_known_exactly_when_ready(self) -> Self:
+        if (self.state == "ready") != (self.searchable is not None):
+            raise ValueError("ready without an answer, or an answer without being ready")
+        return self
+
+
+class Time(_Answer):
+    """A time that is free for a meeting."""
+
+    id: str
+    start: AwareDatetime
+    end: AwareDatetime
+    place: str
+
+
+class Booking(_Answer):
+    """A meeting that was booked."""
+
+    id: str
+    start: AwareDatetime
+    end: AwareDatetime
+    place: str
+
+
+class _Times(_Answer):
+    times: tuple[Time, ...]
+
+
 def unavailable() -> dict[str, SectionAnswer]:
     """The page when nothing can be had: every section is there, and none has data (R8)."""
     return {section.id: SectionAnswer(section, "unavailable") for section in SECTIONS}
 
 
 class Api:
-    """Calls the API for whoever a token is of. Every method but `overview` may raise ApiUnavailable and ApiRefused."""
+    """Calls the API for whoever a token is of. Raises ApiUnavailable and ApiRefused, unless a method says otherwise."""
 
     def __init__(self, url: str, http: Http | None = None) -> None:
         self._url = url.rstrip("/")
@@ -197,6 +310,56 @@ class Api:
     async def report(self, token: str, number: str) -> Report:
         """What became of a fault report of this citizen's."""
         return _parsed(Report, await self._call("GET", f"/v1/fault-reports/{number}", token))
+
+    async def calendar(self, token: str, month: Month) -> CalendarAnswer:
+        """The weeks of a month; `unavailable` when they cannot be had. Raises nothing."""
+        lacking = CalendarAnswer(month=str(month), state="unavailable", entries=(), deadlines=())
+        answer = await self._stated(CalendarAnswer, f"/v1/calendar?month={month}", token, lacking)
+        if answer.month != str(month):
+            log.error("part_without_sense", part="calendar")
+            return lacking
+        return answer
+
+    async def job_titles(self, token: str) -> JobTitlesAnswer:
+        """The history of »Jeg søger job som«; `unavailable` when it cannot be had. Raises nothing."""
+        return await self._stated(
+            JobTitlesAnswer, "/v1/job-titles", token, JobTitlesAnswer(state="unavailable", items=())
+        )
+
+    async def cv_status(self, token: str) -> CvStatusAnswer:
+        """Whether the CV can be found; `unavailable` when that cannot be had. Raises nothing."""
+        return await self._stated(
+            CvStatusAnswer, "/v1/cv-status", token, CvStatusAnswer(state="unavailable", searchable=None)
+        )
+
+    async def booking_times(
+        self, token: str, deadline: str, *, within: float = ANSWER_WITHIN_SECONDS
+    ) -> tuple[Time, ...]:
+        """The times that are free for the meeting of a deadline."""
+        path = f"/v1/booking/times?{urlencode({'deadline': deadline})}"
+        return _parsed(_Times, await self._call("GET", path, token, within=within)).times
+
+    async def book(self, token: str, key: str, *, deadline: str, time: str) -> Booking:
+        """Books a time. The same key gives the same booking."""
+        answer = await self._call(
+            "POST",
+            "/v1/booking/bookings",
+            token,
+            within=BOOK_WITHIN_SECONDS,
+            headers={"Idempotency-Key": key},
+            json={"deadline": deadline, "time": time},
+        )
+        return _parsed(Booking, answer)
+
+    async def _stated(self, model: type[A], path: str, token: str, lacking: A) -> A:
+        """What the API says of one part, with its state; `lacking` whatever is wrong: no failure is »no data« (R8)."""
+        try:
+            return _parsed(model, await self._call("GET", path, token))
+        except ApiUnavailable as error:
+            log.warning("part_without_api", part=model.__name__, reason=error.reason)
+        except ApiRefused as error:
+            log.error("part_without_api", part=model.__name__, reason=error.kind)
+        return lacking
 
     async def _call(
         self,

@@ -16,10 +16,13 @@ from starlette.types import ASGIApp, ExceptionHandler, Message, Receive, Scope, 
 from portal.web import texts
 from portal.web.about_you import AboutYou
 from portal.web.api import Http
+from portal.web.booking import BookingPages
+from portal.web.calendar_page import CalendarPage
 from portal.web.control_page import ControlPage
 from portal.web.fault_report import FaultReports
 from portal.web.front import FrontPages
 from portal.web.headers import Headers
+from portal.web.profile import ProfilePages
 from portal.web.settings import WebSettings
 from portal.web.site import FormTooLarge, LogInFirst, NotThere, Refused, Site
 
@@ -70,6 +73,9 @@ def create(settings: WebSettings, http: Http | None = None) -> Starlette:
         routes=[
             *FrontPages(site).routes(),
             *AboutYou(site).routes(),
+            *CalendarPage(site).routes(),
+            *BookingPages(site).routes(),
+            *ProfilePages(site).routes(),
             *FaultReports(site).routes(),
             *ControlPage(site).routes(),
             *site.assets.routes(),

@@ -3,7 +3,7 @@
 from datetime import date, datetime
 
 from config.windows import DENMARK
-from portal.web.texts import MONTHS, UNKNOWN
+from portal.web.texts import MONTHS, UNKNOWN, WEEKDAYS
 
 
 def long_date(day: date | None) -> str:
@@ -26,3 +26,19 @@ def clock(moment: datetime, now: datetime) -> str:
     here = moment.astimezone(DENMARK)
     time = f"kl. {here:%H.%M}"
     return time if here.date() == now.astimezone(DENMARK).date() else f"{long_date(here.date())} {time}"
+
+
+def month(day: date) -> str:
+    """»marts 2023«."""
+    return f"{MONTHS[day.month - 1]} {day.year}"
+
+
+def day_of_week(day: date) -> str:
+    """»onsdag den 8. marts 2023«."""
+    return f"{WEEKDAYS[day.weekday()]} den {long_date(day)}"
+
+
+def clock_span(start: datetime, end: datetime) -> str:
+    """»kl. 9.00–9.30«, in Danish time. Both know their time zones."""
+    first, last = start.astimezone(DENMARK), end.astimezone(DENMARK)
+    return f"kl. {first.hour}.{first:%M}–{last.hour}.{last:%M}"

@@ -21,7 +21,10 @@ log = structlog.get_logger()
 
 PUBLIC = frozenset({"/kompetenceafklaring-og-sprogkort", "/tilgaengelighed"})
 """The pages that need no log-in."""
-AFTER_LOG_IN = frozenset({"/", "/oplysninger-om-dig", "/fejlmeld-moedebooking", *texts.PAGES})
+AFTER_LOG_IN = frozenset({
+    "/", "/oplysninger-om-dig", "/kalender", "/book-moeder-med-frist", "/jeg-soeger-job-som", "/min-profil",
+    "/fejlmeld-moedebooking", *texts.PAGES,
+})  # fmt: skip
 """Where one may be sent after the log-in: nowhere that somebody else made up."""
 
 

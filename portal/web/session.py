@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 from starlette.responses import Response
 
 from workers.cache.sealing import Sealer, Unreadable
@@ -32,6 +32,21 @@ class SignedIn(BaseModel):
         return ()
 
 
+class Booked(BaseModel):
+    """The meeting that was booked last, for its receipt: no address holds it, and a page loaded anew books nothing."""
+
+    model_config = ConfigDict(frozen=True)
+
+    start: AwareDatetime
+    end: AwareDatetime
+    place: str
+
+    def __repr__(self) -> str:
+        return "Booked(…)"
+
+    __str__ = __repr__
+
+
 class Session(BaseModel):
     """A browser's visit. `csrf` is repeated in every form; `expires` is in seconds of Unix time."""
 
@@ -40,6 +55,7 @@ class Session(BaseModel):
     csrf: str
     expires: int
     user: SignedIn | None = None
+    booked: Booked | None = None
 
     @classmethod
     def begin(cls, user: SignedIn | None = None) -> Self:

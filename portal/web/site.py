@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -11,7 +11,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from portal.web import texts
+from config.windows import DENMARK
+from portal.web import dates, texts
 from portal.web.api import Api, Http
 from portal.web.assets import Assets
 from portal.web.control import Control
@@ -70,7 +71,7 @@ class Site:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._templates.globals.update(t=texts, assets=self.assets)
+        self._templates.globals.update(t=texts, dates=dates, now=now, assets=self.assets)
 
     async def close(self) -> None:
         """Closes the connections."""
@@ -166,7 +167,7 @@ def menu(user: SignedIn | None) -> Iterable[Link]:
         return
     if user.in_target_group:
         yield Link("/oplysninger-om-dig", texts.ABOUT_YOU)
-    for path in ("/cv", "/jobforslag", "/joblog", "/moedebooking"):
+    for path in ("/kalender", "/moedebooking", "/cv", "/jeg-soeger-job-som", "/jobforslag", "/joblog", "/min-profil"):
         yield Link(path, _NAMES[path])
 
 
@@ -175,8 +176,17 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+def today() -> date:
+    """The day on which a page is made, in Denmark."""
+    return now().astimezone(DENMARK).date()
+
+
 _NAMES = {
     **{path: heading for path, (heading, _) in texts.PAGES.items()},
     "/fejlmeld-moedebooking": texts.FAULT_REPORT,
     "/kontrol": texts.CONTROL_PAGE,
+    "/kalender": texts.CALENDAR,
+    "/book-moeder-med-frist": texts.BOOK,
+    "/jeg-soeger-job-som": texts.HISTORY,
+    "/min-profil": texts.PROFILE,
 }

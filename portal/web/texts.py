@@ -9,6 +9,7 @@ MONTHS = (
     "januar", "februar", "marts", "april", "maj", "juni",
     "juli", "august", "september", "oktober", "november", "december",
 )  # fmt: skip
+WEEKDAYS = ("mandag", "tirsdag", "onsdag", "torsdag", "fredag", "lørdag", "søndag")
 UNKNOWN = "Ukendt"
 """What stands for a date or a year that is not known (R5)."""
 YES, NO = "Ja", "Nej"
@@ -46,8 +47,8 @@ PAGES: Mapping[str, tuple[str, str]] = {
 """The other pages: path → heading and sentence. They show that nothing of theirs depends on a register (§3.1)."""
 
 FOOTER_COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "Jobsøgning": ("/cv", "/jobforslag", "/kompetenceafklaring-og-sprogkort"),
-    "Planer og aftaler": ("/joblog", "/moedebooking", "/fejlmeld-moedebooking"),
+    "Jobsøgning": ("/cv", "/jeg-soeger-job-som", "/jobforslag", "/kompetenceafklaring-og-sprogkort"),
+    "Planer og aftaler": ("/kalender", "/joblog", "/moedebooking", "/book-moeder-med-frist", "/fejlmeld-moedebooking"),
     "Om portalen": ("/tilgaengelighed", "/kontrol"),
 }
 """Column → its links (§1.2: »Kompetenceafklaring og sprogkort« stands under »Jobsøgning«)."""
@@ -119,6 +120,81 @@ TOLD_READY = "Hentet: {sections}."
 TOLD_UNAVAILABLE = "Kunne ikke hentes: {sections}."
 TOLD_EMPTY = "Ingen oplysninger: {sections}."
 
+# The calendar, in »Kalender« and in booking (§3.2, §3.3).
+CALENDAR = "Kalender"
+CALENDAR_LEAD = "Her ser du dine møder, indsatser, fravær og joblog."
+CALENDAR_WEEK = "Uge"
+CALENDAR_DAYS = ("man", "tir", "ons", "tor", "fre", "lør", "søn")
+CALENDAR_TODAY = "I dag"
+CALENDAR_EARLIER = "Forrige måned, {month}"
+CALENDAR_LATER = "Næste måned, {month}"
+CALENDAR_MONTH = "Vælg måned"
+CALENDAR_AGENDA = "I kalenderen"
+CALENDAR_HOLDS_ONE, CALENDAR_HOLDS = "{count} registrering", "{count} registreringer"
+CALENDAR_KINDS: Mapping[str, str] = {
+    "joblog": "Joblog",
+    "activity": "Indsats",
+    "absence": "Fravær",
+    "meeting": "Møde",
+}
+CALENDAR_CONTINUED = "fortsat"
+CALENDAR_NOTHING = "Der er ingenting i din kalender i {month}."
+CALENDAR_NOTHING_ON_DAY = "Der er ingenting i din kalender denne dag."
+CALENDAR_BOOK = "Gå til mødebooking"
+MEETING_HELD = "Mødet blev holdt {days}."
+DEADLINE = "Bookingfrist"
+DEADLINE_TEXT = "Du skal booke et møde: {meeting}. Det skal være booket senest {day}."
+DEADLINE_LINK = "Book møder med frist"
+
+# »Book møder med frist« (§3.3).
+BOOK = "Book møder med frist"
+BOOK_LEAD = "Her booker du de møder, som du skal booke inden en bestemt dag."
+BOOK_NOTHING = "Du har ingen frist for at booke et møde."
+BOOK_DEADLINE_GONE = "Fristen er ikke længere aktiv. Mødet er allerede booket, eller fristen er overskredet."
+BOOK_DEADLINES = "Dine frister"
+BOOK_CHOOSE = "Find en tid"
+BOOK_UNTIL = "Book senest {day}"
+BOOK_TIMES = "Vælg et tidspunkt"
+BOOK_TIMES_PENDING = "Henter ledige tider …"
+BOOK_NO_TIMES = "Der er ingen ledige tider lige nu. Prøv igen senere."
+BOOK_NO_TIMES_IN_MONTH = "Der er ingen ledige tider i {month}."
+BOOK_FIRST_TIMES = "Gå til de første ledige tider, {month}"
+BOOK_CHOOSE_DAY = "Vælg en dag med ledige tider."
+BOOK_FREE_ONE, BOOK_FREE = "{count} ledig tid", "{count} ledige tider"
+BOOK_NOT_CHOSEN = "Vælg, hvornår mødet skal være."
+BOOK_SEND = "Book møde"
+BOOK_SENDING = "Booker …"
+BOOK_TAKEN = "Tiden er netop blevet taget af en anden. Vælg en af de tider, der er tilbage."
+BOOK_UNREACHABLE = "Der er ikke forbindelse til mødebookingsystemet lige nu. Prøv igen senere."
+BOOK_CONTRACT = "Mødebookingsystemet gav et svar, som ikke kan bruges. Fejlmeld det, så leverandøren kan rette fejlen."
+BOOK_ERROR_CODE = "Fejlkode: {code}"
+BOOK_NOT_KNOWN = (
+    "Det vides ikke, om mødet blev booket. Prøv igen; det bliver kun booket én gang, også hvis du prøver flere gange."
+)
+BOOK_KEY_USED = "Du har allerede booket et møde herfra. Vælg en tid igen, hvis du også vil booke denne."
+BOOK_TOO_MANY = "Du har forsøgt mange gange. Vent lidt, og prøv igen."
+BOOK_NOT_POSSIBLE = "Mødet kunne ikke bookes. Vælg en tid igen."
+BOOK_OTHER_TIME = "Vælg en anden tid"
+BOOKED = "Dit møde er booket"
+BOOKED_WHEN, BOOKED_WHERE = "Tidspunkt", "Sted"
+BOOKED_TO_CALENDAR = "Gå til din kalender"
+BOOKED_ANOTHER = "Book et møde mere"
+
+# »Jeg søger job som« (§2.1, §3.4) and »Min profil« (§2.2).
+HISTORY = "Jeg søger job som"
+HISTORY_LEAD = "Her ser du de stillingsbetegnelser, som du har registreret."
+HISTORY_HEADING = "Historik"
+HISTORY_COLUMNS = ("Stillingsbetegnelse", "Registreret", "Afsluttet")
+HISTORY_NOTHING = "Du har ikke registreret nogen stillingsbetegnelser."
+HISTORY_OPEN = "–"
+PROFILE = "Min profil"
+PROFILE_LEAD = "Her ser du, om dit CV kan findes af arbejdsgivere."
+PROFILE_CV = "Dit CV"
+CV_SEARCHABLE = "Dit CV er søgbart. Arbejdsgivere kan finde det."
+CV_NOT_SEARCHABLE = "Dit CV er ikke søgbart. Arbejdsgivere kan ikke finde det."
+CV_NOT_SEARCHABLE_WHY = "Er din kontaktgruppe afsluttet, og er du ikke i en anden, er der ikke krav om et søgbart CV."
+CV_NOTHING = "Der er ingen oplysninger om dit CV."
+
 # »Fejlmeld mødebooking« (§3.5).
 REPORT_LEAD = "Oplever du fejl i mødebooking, kan du skrive til leverandøren af systemet her."
 REPORT_PRIVACY = "Skriv ikke dit CPR-nummer. Leverandøren får kun din tekst og ikke, hvem du er."
@@ -180,6 +256,7 @@ UPSTREAMS: Mapping[str, str] = {
     "eindkomst": "eIndkomst",
     "cvr": "CVR-registeret",
     "ydelse": "STARs Ydelsesregister",
+    "dfdg": "Det fælles Datagrundlag (DFDG)",
     "booking_vendor": "Leverandør af mødebooking",
 }
 CONTROL_STATES: Mapping[str, str] = {"up": "I gang", "down": "Nede", "slow": "Langsom", "other": "Anden fejl"}

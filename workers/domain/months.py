@@ -2,6 +2,7 @@
 
 import calendar
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Self
@@ -42,16 +43,34 @@ class Month:
         return f"{self.year:04}-{self.month:02}"
 
     @property
+    def first(self) -> date:
+        """Its first day."""
+        return date(self.year, self.month, 1)
+
+    @property
+    def last(self) -> date:
+        """Its last day."""
+        return date(self.year, self.month, calendar.monthrange(self.year, self.month)[1])
+
+    def plus(self, months: int) -> "Month":
+        """So many months later, or earlier."""
+        year, month = divmod(self.year * 12 + self.month - 1 + months, 12)
+        return Month(year, month + 1)
+
+    def mondays(self) -> Iterator[date]:
+        """The Monday of each week that is shown."""
+        for days in range(0, (self.last_shown - self.first_shown).days, 7):
+            yield self.first_shown + timedelta(days=days)
+
+    @property
     def first_shown(self) -> date:
         """The Monday on or before the first of the month."""
-        first = date(self.year, self.month, 1)
-        return first - timedelta(days=first.weekday())
+        return self.first - timedelta(days=self.first.weekday())
 
     @property
     def last_shown(self) -> date:
         """The Sunday on or after the last of the month."""
-        last = date(self.year, self.month, calendar.monthrange(self.year, self.month)[1])
-        return last + timedelta(days=6 - last.weekday())
+        return self.last + timedelta(days=6 - self.last.weekday())
 
     def shows(self, start: date, end: date) -> bool:
         """Whether any of the days from `start` to `end` is shown with this month."""

@@ -41,6 +41,34 @@ ITEMS: dict[str, list[dict[str, Any]]] = {
 }  # fmt: skip
 """What a page with all of it shows; the items of design.md, and one more of each where there may be several."""
 
+JOB_TITLES: list[dict[str, Any]] = [
+    {"title": "Butiksassistent", "registered": "2023-01-16", "ended": None},
+    {"title": "Lagermedarbejder", "registered": "2021-08-02", "ended": "2022-11-30"},
+    {"title": "Tømrer", "registered": None, "ended": None},
+]
+"""A history with a lost date (§2.1)."""
+
+
+def entry(kind: str, title: str, start: str, end: str | None = None, **more: Any) -> dict[str, Any]:
+    """Something in the calendar, on one day or up to and with `end`."""
+    return {
+        "id": f"{kind}-{title}-{start}", "kind": kind, "title": title, "start": start, "end": end or start,
+        "held": False, "text": None, **more,
+    }  # fmt: skip
+
+
+def deadline(day: str, meeting_type: str = "Jobsamtale", name: str = "frist-1") -> dict[str, Any]:
+    """A deadline that is to be shown."""
+    return {"id": name, "deadline": day, "meeting_type": meeting_type}
+
+
+def free_time(day: str, hour: int, place: str = "Jobcenter Ærø") -> dict[str, Any]:
+    """Half an hour that is free for a meeting."""
+    return {
+        "id": f"tid-{day}-{hour}", "start": f"{day}T{hour:02}:00:00+01:00", "end": f"{day}T{hour:02}:30:00+01:00",
+        "place": place,
+    }  # fmt: skip
+
 
 def jobs(count: int) -> list[dict[str, Any]]:
     """So many employments, newest first."""
@@ -68,6 +96,16 @@ class FakeApi:
         self.calls: list[str] = []
         self.claims: dict[str, Any] = {}
         self.listening = 0
+        self.calendar: dict[str, Any] = {}
+        self.entries: list[dict[str, Any]] = []
+        self.deadlines: list[dict[str, Any]] = []
+        self.job_titles: dict[str, Any] = {}
+        self.cv_status: dict[str, Any] = {}
+        self.times: list[dict[str, Any]] = []
+        self.answers_times_with: tuple[int, dict[str, Any]] | None = None
+        self.answers_bookings_with: tuple[int, dict[str, Any]] | None = None
+        self.times_take_seconds = 0.0
+        self.bookings: dict[str, dict[str, Any]] = {}
         self._streams: list[asyncio.Transport] = []
         self.fill()
 
@@ -85,6 +123,10 @@ class FakeApi:
     def reset(self) -> None:
         """As it was at the start."""
         self.failing = self.answers_reports_with = None
+        self.answers_times_with = self.answers_bookings_with = None
+        self.times_take_seconds = 0.0
+        self.entries, self.deadlines, self.times = [], [], []
+        self.bookings.clear()
         self.dismissed.clear()
         self.reports.clear()
         self.calls.clear()
@@ -94,6 +136,9 @@ class FakeApi:
         """Every section has data."""
         for section in SECTIONS:
             self.ready(section.id, ITEMS[section.id])
+        self.calendar = stated("ready")
+        self.job_titles = stated("ready", items=JOB_TITLES)
+        self.cv_status = stated("ready", searchable=True)
 
     def ready(
         self, name: str, items: list[dict[str, Any]], *, fetched_at: datetime | None = None, stale: bool = False
@@ -148,6 +193,11 @@ class FakeApi:
             web.put("/v1/banner/dismissed", self._dismiss),
             web.post("/v1/fault-reports", self._hand_in),
             web.get("/v1/fault-reports/{id}", self._report),
+            web.get("/v1/calendar", self._calendar),
+            web.get("/v1/job-titles", self._job_titles),
+            web.get("/v1/cv-status", self._cv_status),
+            web.get("/v1/booking/times", self._times),
+            web.post("/v1/booking/bookings", self._book),
         ])  # fmt: skip
         self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1, access_log=None)
         await self._runner.setup()
@@ -170,7 +220,9 @@ class FakeApi:
             case "garbage":
                 return web.Response(body=b"\xff\xfe<html>", content_type="text/html")
             case "nonsense":
-                return web.json_response({"overviews": "none", "visible": 17, "id": None})
+                return web.json_response(
+                    {"overviews": "none", "visible": 17, "id": None, "state": "ready", "items": 1, "times": 0}
+                )
             case "outside":
                 return problem(403, "outside-target-group")
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
@@ -261,6 +313,54 @@ class FakeApi:
             if report["id"] == request.match_info["id"]:
                 return web.json_response({name: report[name] for name in ("id", "status", "accepted_at", "case")})
         return problem(404, "not-found")
+
+    async def _calendar(self, request: web.Request) -> web.Response:
+        shown = self.calendar["state"] == "ready"
+        return web.json_response({
+            "month": request.query["month"], "entries": self.entries if shown else [],
+            "deadlines": self.deadlines if shown else [], **self.calendar,
+        })  # fmt: skip
+
+    async def _job_titles(self, _: web.Request) -> web.Response:
+        return web.json_response({"items": [], **self.job_titles})
+
+    async def _cv_status(self, _: web.Request) -> web.Response:
+        return web.json_response({"searchable": None, **self.cv_status})
+
+    async def _times(self, request: web.Request) -> web.Response:
+        await asyncio.sleep(self.times_take_seconds)
+        if self.answers_times_with is not None:
+            status, facts = self.answers_times_with
+            return problem(status, **facts)
+        if request.query["deadline"] not in {one["id"] for one in self.deadlines}:
+            return problem(404, "not-found")
+        return web.json_response({"times": self.times})
+
+    async def _book(self, request: web.Request) -> web.Response:
+        if self.answers_bookings_with is not None:
+            status, facts = self.answers_bookings_with
+            return problem(status, **facts)
+        body, key = await request.json(), request.headers["Idempotency-Key"]
+        if key not in self.bookings:
+            time = next((one for one in self.times if one["id"] == body["time"]), None)
+            if time is None:
+                return problem(409, "time-taken")
+            self.times.remove(time)
+            self.deadlines = [one for one in self.deadlines if one["id"] != body["deadline"]]
+            self.bookings[key] = {**time, "id": str(uuid.uuid4()), "asked": body}
+        booked = self.bookings[key]
+        if booked["asked"] != body:
+            return problem(422, "idempotency-key-reused")
+        return web.json_response({name: booked[name] for name in ("id", "start", "end", "place")}, status=201)
+
+
+def stated(state: str, **more: Any) -> dict[str, Any]:
+    """What the API says of the state of a part of a page, as a register would leave it."""
+    facts: dict[str, Any] = {"retry_after": None, "message": None, "stale": False}
+    if state == "unavailable":
+        facts = facts | {"message": UNAVAILABLE_TEXT, "retry_after": 1}
+    fetched_at = datetime.now(UTC).isoformat() if state in {"ready", "empty"} else None
+    return {"state": state, "source": "Det fælles Datagrundlag (DFDG)", "fetched_at": fetched_at, **facts, **more}
 
 
 def problem(status: int, type: str, **facts: Any) -> web.Response:  # noqa: A002 - the member's name

@@ -204,7 +204,7 @@ async def test_a_citizen_who_left_the_target_group_since_the_log_in_finds_no_pag
 
 
 async def test_nobody_sees_a_citizens_page_without_a_log_in(visitor, api):
-    for path in (PAGE, "/cv", "/fejlmeld-moedebooking"):
+    for path in (PAGE, "/cv", "/fejlmeld-moedebooking", *FROM_DFDG, f"{FROM_DFDG[1]}/kvittering"):
         answer = await visitor.get(path)
         assert answer.url.path == "/log-ind"
         assert texts.LOG_IN_LEAD in answer.text
@@ -264,6 +264,8 @@ async def test_somebody_who_is_not_on_the_list_cannot_log_in(visitor, api):
 
 # Nothing that fails takes a page away (§3.1).
 
+FROM_DFDG = ["/kalender", "/book-moeder-med-frist", "/jeg-soeger-job-som", "/min-profil"]
+"""The pages that every citizen has, and whose data come from DFDG."""
 FAILURES = ["refuse", "hang", "500", "nonsense", "garbage"]
 WITHIN_SECONDS = 1.0
 SLACK_SECONDS = 2.0
@@ -273,12 +275,17 @@ SLACK_SECONDS = 2.0
 @pytest.mark.parametrize("failure", FAILURES)
 async def test_with_a_failing_api_every_page_answers_and_the_overviews_say_so(citizen, api, failure):
     api.failing = failure
-    for path in ("/", "/log-ind", PAGE, "/kontrol", "/fejlmeld-moedebooking", *texts.PAGES):
+    for path in ("/", "/log-ind", PAGE, "/kontrol", "/fejlmeld-moedebooking", *FROM_DFDG, *texts.PAGES):
         began = time.monotonic()
         page = await opened(citizen, path)
         assert time.monotonic() - began < WITHIN_SECONDS + SLACK_SECONDS
         menu = [words(link) for link in page.xpath("//nav[@class='nav']//a")]
-        assert menu == ["Forside", "Oplysninger om dig", "CV", "Jobforslag", "Joblog", "Mødebooking"]
+        assert menu == [
+            "Forside", "Oplysninger om dig", "Kalender", "Mødebooking", "CV", "Jeg søger job som", "Jobforslag",
+            "Joblog", "Min profil",
+        ]  # fmt: skip
+    for path in FROM_DFDG:
+        assert words(await opened(citizen, path)).count(UNAVAILABLE_TEXT) == 1
     page = await opened(citizen)
     assert [words(section(page, name)) for name in EVERY] == [
         f"{texts.SECTIONS[name]} {UNAVAILABLE_TEXT}" for name in EVERY

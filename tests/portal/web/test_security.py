@@ -8,8 +8,9 @@ import pytest
 from portal.web import texts
 
 PAGES = ["/", "/log-ind", "/oplysninger-om-dig", "/oplysninger-om-dig/afsnit/fgu", "/oplysninger-om-dig/begivenheder",
-         "/fejlmeld-moedebooking", "/kontrol", "/cv", "/nothing"]  # fmt: skip
-FORMS = ["/log-ind", "/log-ud", "/banner/fjern", "/oplysninger-om-dig/igen", "/kontrol"]
+         "/fejlmeld-moedebooking", "/kontrol", "/cv", "/kalender", "/kalender/del", "/book-moeder-med-frist",
+         "/book-moeder-med-frist/del", "/jeg-soeger-job-som", "/min-profil", "/nothing"]  # fmt: skip
+FORMS = ["/log-ind", "/log-ud", "/banner/fjern", "/oplysninger-om-dig/igen", "/kontrol", "/book-moeder-med-frist"]
 
 
 @pytest.fixture
