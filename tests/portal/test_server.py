@@ -1,6 +1,7 @@
 """The portal as a process, over real workers, beat, Redis and simulators: pages fill, and nothing takes it down."""
 
 import asyncio
+import itertools
 import re
 import signal
 
@@ -9,7 +10,7 @@ import pytest
 
 from config.celery import REGISTERS
 from ops.local import installation, wait_for
-from portal.web import signing
+from portal.web import signing, texts
 from simulators import citizens
 from simulators.control import Control
 from workers.domain.cpr import Cpr
@@ -19,7 +20,16 @@ pytestmark = pytest.mark.xdist_group("processes")
 
 HANGS = 10.0
 """Seconds after which a page has hung. A second is promised; a busy machine may miss that, so the figure is printed."""
-PAGES = ("/", "/log-ind", "/cv", "/moedebooking", "/fejlmeld-moedebooking", "/oplysninger-om-dig")
+FROM_DFDG = ("/kalender", "/book-moeder-med-frist", "/jeg-soeger-job-som", "/min-profil")
+PAGES = (
+    "/", "/log-ind", "/cv", "/moedebooking", "/fejlmeld-moedebooking", "/oplysninger-om-dig", *FROM_DFDG,
+)  # fmt: skip
+UPSTREAMS = (*REGISTERS, "booking_vendor")
+NOTHING = (
+    texts.NOTHING, texts.CALENDAR_NOTHING.partition("{")[0], texts.BOOK_NOTHING, texts.BOOK_NO_TIMES,
+    texts.HISTORY_NOTHING, texts.CV_NOTHING,
+)  # fmt: skip
+"""What pages say when it is known that there is no data; Alma Eksempel has some of everything."""
 
 
 @pytest.fixture(scope="module")
@@ -153,6 +163,45 @@ def test_no_page_hangs_or_fails_while_every_upstream_is_down(here, browser, cont
     log_in(browser)
     browser.get("/oplysninger-om-dig/begivenheder")
     assert UNAVAILABLE_TEXT in look_at_every_page(browser)
+
+
+def test_whatever_is_down_every_page_is_there_and_no_failure_looks_like_no_data(here, browser, control):
+    """§3.1, R8: all 64 combinations of upstreams that are down, on a cache that has nothing."""
+    for down in itertools.chain.from_iterable(
+        itertools.combinations(UPSTREAMS, count) for count in range(len(UPSTREAMS) + 1)
+    ):
+        control.reset()
+        for name in down:
+            control.fault(name, {"kind": "status", "status": 503})
+        with here.redis["cache"].client() as cache:
+            cache.flushall()
+        log_in(browser)
+        overview = look_at_every_page(browser)
+        assert 'data-state="empty"' not in overview, down
+        for path in FROM_DFDG:
+            page = settled(browser, path)
+            assert not [text for text in NOTHING if text in page], (down, path)
+            if "dfdg" in down:
+                assert UNAVAILABLE_TEXT in page, (down, path)
+
+
+def test_a_booking_system_that_is_down_is_said_where_one_books_and_nowhere_else(here, browser, control):
+    control.fault("booking_vendor", {"kind": "status", "status": 503})
+    log_in(browser)
+    # As soon as DFDG, which an earlier test may have taken down, names the deadlines again.
+    wait_for(lambda: texts.BOOK_UNREACHABLE in settled(browser, "/book-moeder-med-frist"), "the booking system's error")
+    for path in ("/kalender", "/jeg-soeger-job-som", "/min-profil"):
+        assert UNAVAILABLE_TEXT not in settled(browser, path)
+
+
+def settled(browser, path):
+    """A part of a page, once it is no longer being fetched."""
+    page, _, query = path.partition("?")
+    found = []
+    wait_for(
+        lambda: 'data-state="pending"' not in (found.append(browser.get(f"{page}/del?{query}").text) or found[-1]), path
+    )
+    return found[-1]
 
 
 async def test_a_portal_that_is_asked_to_end_lets_go_of_who_listens(here, token):
