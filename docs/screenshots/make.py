@@ -51,6 +51,8 @@ def main() -> int:
             with _down(page, url):
                 _unavailable(page, url, DOWN[name], take)
             _full(page, url, take)
+            _calendar(page, url, take)
+            _booking(page, url, take)
             context.close()
         browser.close()
     return 0
@@ -80,15 +82,41 @@ def _full(page: Page, url: str, take: Callable[[str], None]) -> None:
     take("report-full")
 
 
+def _calendar(page: Page, url: str, take: Callable[[str], None]) -> None:
+    _log_in(page, url, READY, "/kalender")
+    expect(page.locator(".month")).to_be_visible(timeout=FILLED_WITHIN_MS)
+    _calm(page)
+    take("calendar")
+
+
+def _booking(page: Page, url: str, take: Callable[[str], None]) -> None:
+    _log_in(page, url, READY, "/book-moeder-med-frist")
+    expect(page.locator(".month")).to_be_visible(timeout=FILLED_WITHIN_MS)
+    page.locator(".month a.date").first.click()
+    expect(page.locator(".booking-form")).to_be_visible()
+    page.locator(".booking-form label").first.click()
+    _calm(page)
+    take("booking")
+
+
 def _calm(page: Page) -> None:
     """Nothing has the focus, and nothing is pointed at."""
     page.evaluate("document.activeElement.blur()")
     page.mouse.move(0, 0)
 
 
-def _open(page: Page, url: str, name: str) -> None:
-    page.goto(f"{url}/log-ind?side=/oplysninger-om-dig")
+def _log_in(page: Page, url: str, name: str, goal: str) -> None:
+    page.goto(f"{url}/log-ind?side={goal}")
+    for _ in range(10):
+        if page.locator(".people").count():
+            break
+        # A busy machine's list came too late, and the page says so.
+        page.reload()
     page.get_by_role("button", name=f"{texts.LOG_IN_AS} {name}", exact=True).click()
+
+
+def _open(page: Page, url: str, name: str) -> None:
+    _log_in(page, url, name, "/oplysninger-om-dig")
     expect(page.get_by_role("heading", name=texts.ABOUT_YOU, level=1)).to_be_visible()
     expect(page.locator(".skeleton")).to_have_count(0, timeout=FILLED_WITHIN_MS)
 
