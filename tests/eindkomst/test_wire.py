@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from config.settings import EindkomstSettings
 from tests.eindkomst.answers import (
+    BLOWN_UP_SECONDS,
     CPR,
     CVR,
     INCOME_TYPE,
@@ -468,7 +469,7 @@ BOMB = (
 def test_broken_encoded_otherwise_or_treacherous_xml_is_refused(body):
     began = time.process_time()
     assert failure_of(body) is InvalidResponse
-    assert time.process_time() - began < 1
+    assert time.process_time() - began < BLOWN_UP_SECONDS
 
 
 def test_another_charset_is_not_of_the_contract():
