@@ -38,7 +38,8 @@ COPY ops ops
 COPY simulators simulators
 RUN python3 -m compileall -q . \
  && printf '#!/opt/registerbro/bin/python\nfrom ops.cli import main\nmain()\n' > /opt/registerbro/bin/registerbro \
- && chmod 755 /opt/registerbro/bin/registerbro
+ && chmod 755 /opt/registerbro/bin/registerbro \
+ && install -d -o 10001 -g 10001 -m 0750 /var/lib/registerbro/audit
 ENV PATH=/opt/registerbro/bin:$PATH PYTHONPATH=/srv/registerbro PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 USER 10001:10001
 CMD ["registerbro", "--help"]

@@ -31,7 +31,7 @@ leak-check: $(READY) $(NODE_READY) ## Break everything, and look for citizens in
 	@$(BIN)/python -m tests.leak.check $(ARGS)
 
 audit: $(READY) $(AUDIT_READY) ## Look for known vulnerabilities in what is pinned, and at the licences of what is shipped
-	@$(BIN)/python -m ops.audit
+	@$(BIN)/python -m ops.advisories
 
 sbom: $(READY) $(AUDIT_READY) ## List what is shipped, as CycloneDX, in dist/sbom.cdx.json
 	@$(VENV)-audit/bin/python -m ops.sbom dist/sbom.cdx.json $$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')

@@ -23,6 +23,7 @@ from config import logging
 from config.settings import settings
 from ops.local import Installation, Process, free_port, installation, listens, wait_for
 from workers import schedule
+from workers.cache.leases import CITIZENS_WISH
 from workers.domain.cpr import Cpr
 from workers.runtime import Services
 
@@ -102,7 +103,7 @@ class Bench:
             if scheduled:
                 await services.timetable.note(citizen_id, timedelta(hours=1), None, {"su": timedelta(0)})
             else:
-                await services.leases.acquire(citizen_id, "su", timedelta(hours=1))
+                await services.leases.acquire(citizen_id, "su", timedelta(hours=1), CITIZENS_WISH)
                 send("su", citizen_id, "su")
         while scheduled and await schedule.run(services, "su"):
             pass

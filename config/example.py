@@ -18,6 +18,7 @@ EXAMPLES = {
     "COORDINATION_URL": "redis://broker:6379/0",
     "LEDGER_URL": "redis://ledger:6379/0",
     "CACHE_URL": "redis://cache:6379/0",
+    "AUDIT_DIR": "/var/lib/registerbro/audit",
     "JWKS_FILE": "/etc/registerbro/jwks.json",
     "JWKS_URL": "https://login.example/jwks.json",
     "JWT_ISSUER": "https://login.example",

@@ -31,9 +31,14 @@ def redact(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMappin
     return {name: _redacted(value, DEEPEST) for name, value in event.items()}
 
 
+def redacted_text(text: str) -> str:
+    """The text with whatever looks like a CPR number replaced."""
+    return _CPR_LIKE.sub(REDACTED, text)
+
+
 def _redacted(value: object, depth: int) -> object:
     if isinstance(value, str):
-        return _CPR_LIKE.sub(REDACTED, value)
+        return redacted_text(value)
     if isinstance(value, bool | None):
         return value
     if isinstance(value, float):
@@ -46,7 +51,7 @@ def _redacted(value: object, depth: int) -> object:
         return {_redacted(name, 1): _redacted(item, depth - 1) for name, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [_redacted(item, depth - 1) for item in value]
-    return _CPR_LIKE.sub(REDACTED, repr(value))
+    return redacted_text(repr(value))
 
 
 def configure(level: str = "INFO") -> None:

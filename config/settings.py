@@ -164,6 +164,8 @@ class UpstreamSettings(_Frozen):
     """The settings that name a certificate of ours with its key; each has a passphrase beside it."""
     authorities: ClassVar[tuple[str, ...]] = ("ca_bundle",)
     """The settings that name certificates of others that we trust."""
+    looks_up_citizens: ClassVar[bool] = True
+    """Whether a call is a look-up of a citizen, and so goes into the audit log before it is made."""
 
     base_url: BaseUrl | None = Field(
         default=None, description="Where the upstream is; needed by the workers of its queue"
@@ -328,6 +330,7 @@ class BookingVendorSettings(UpstreamSettings):
     """The supplier of the meeting-booking system, to whom fault reports are forwarded."""
 
     needs = ("base_url", "token")
+    looks_up_citizens = False
 
     max_attempts: PositiveInt = Field(
         default=1, le=1, description="One: a report that fails is sent again when it is due, and not before"
@@ -410,6 +413,13 @@ class Settings(BaseSettings):
     )
     citizens_kept_for: Duration = Field(
         default=timedelta(days=30), description="How long after the last activity a citizen is known"
+    )
+    audit_dir: Path | None = Field(
+        default=None,
+        description="Folder of the audit log; needed wherever registers are asked and operators act",
+    )
+    audit_kept_for: Duration = Field(
+        default=timedelta(days=183), description="How long records of the audit log are kept, in whole days"
     )
     jwks_file: FilePath | None = Field(
         default=None, description="JSON Web Key Set of who signs citizens' tokens; the portal needs this or JWKS_URL"

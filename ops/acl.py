@@ -46,6 +46,7 @@ _UNACKED = ("unacked*", "dead_letters")
 _KOMBU = ("_kombu.binding*", "*.celery.pidbox*", "celeryev*")
 _CONTROL_CHANNELS = ("/0.celery.pidbox", "/0.celeryev/*", "/0.celeryev/worker.*")
 """To the letter, since a pattern that is subscribed to has to be one of these."""
+_AUDIT = ("audit:heads", "audit:floors")
 _REPORTS = ("{reports}:*",)
 
 
@@ -78,7 +79,11 @@ def _worker(register: str, upstreams: Iterable[str]) -> dict[str, Grant]:
             commands=(*_DATA, *_SUBSCRIBE, *_LOOK),
             why="takes its messages, puts back those of the dead, leases, admission, schedule, a sign of life",
         ),
-        "ledger": Grant(keys=("overrides",), commands=(*_DATA, *_DURABLE), why="operators' overrides; sets one itself"),
+        "ledger": Grant(
+            keys=("overrides", *_AUDIT),
+            commands=(*_DATA, *_DURABLE),
+            why="operators' overrides; sets one itself; its audit log's head",
+        ),
         "cache": Grant(
             keys=(f"entry:*:{register}", *(("employer:*",) if register == "eindkomst" else ())),
             reads=("citizen:*",),
@@ -128,9 +133,9 @@ def _grants() -> dict[str, dict[str, Grant]]:
             why="asks for refreshes and deliveries, sets overrides, shows the state of all",
         ),
         "ledger": Grant(
-            keys=(*_REPORTS, "overrides", "banner:*"),
+            keys=(*_REPORTS, "overrides", "banner:*", *_AUDIT),
             commands=(*_DATA, *_DURABLE),
-            why="takes fault reports, shows and replays them; overrides; who dismissed the banner",
+            why="takes fault reports, shows and replays them; overrides; dismissed banners; its audit log's head",
         ),
         "cache": Grant(
             keys=("entry:*", "citizen:*", "booked:*"),

@@ -1,93 +1,181 @@
-"""`make audit`: known vulnerabilities of what is pinned, as pip-audit finds them, and the licences of what is shipped.
+"""`registerbro audit`: whether the audit log is whole, and who looked a citizen up; what operators do is on record."""
 
-What could not be checked is never called clean: pip-audit ends well also where no service answered for any package.
-"""
-
+import asyncio
+import getpass
 import json
-import subprocess
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NoReturn, TypeVar
 
-from ops import licences
-from ops.licences import PROJECT
+import typer
 
-PIP_AUDIT = PROJECT / ".venv-audit" / "bin" / "pip-audit"
-FILES = ("run", "dev", "audit")
-SERVICES = ("pypi", "osv")
-"""The package index's own service, and the one to ask where that does not answer."""
-FOUND, NOT_CHECKED = 1, 3
-"""Exit statuses: something is wrong; and nothing is known to be, but not everything was checked."""
+from config.settings import PREFIX, Settings, SettingsError
+from config.windows import DENMARK
+from ops.console import cpr_from_input, fail, open_settings
+from workers.audit import Action, AuditNotWritten, LookUp, OperatorAction, Verdict, concerning, usable, verify
+from workers.connections import REDIS_DOWN
+from workers.domain.cpr import Cpr, InvalidCpr
+from workers.runtime import Runtime, Services
+
+cli = typer.Typer(no_args_is_help=True, help="The audit log: whether it is whole, and who looked a citizen up and why.")
+
+T = TypeVar("T")
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+TRIES = 3
+"""How often a log that changes while it is looked at is looked at again: another process may begin or remove files."""
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """What is known of the pins of one file."""
+def auditable() -> Settings:
+    """The settings, for a command that is put on record. Ends the command in one line where that is not possible."""
+    settings = open_settings()
+    try:
+        usable(settings)
+    except SettingsError as error:
+        fail(f"{error}: this is put on record, or not done")
+    return settings
 
-    packages: int = 0
-    vulnerable: tuple[str, ...] = ()
-    unchecked: tuple[str, ...] = field(default=())
+
+def not_recorded(error: AuditNotWritten) -> NoReturn:
+    """Ends the command in one line."""
+    fail(f"the audit log cannot be written, so nothing was done: {error}", status=1)
 
 
-def check(requirements: Path, pip_audit: Path = PIP_AUDIT) -> Checked:
-    """What pip-audit says of a requirements file: of the first service that knows all of it, or of the last."""
-    checked = Checked(unchecked=("no service answered",))
-    for service in SERVICES:
-        answer = subprocess.run(
-            [str(pip_audit), "--requirement", str(requirements), "--require-hashes", "--disable-pip",
-             "--vulnerability-service", service, "--format", "json", "--progress-spinner", "off"],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
+@contextmanager
+def recorded(action: Action, target: str) -> Iterator[None]:
+    """What the block does is on record before it begins: for commands that are no coroutines."""
+    runtime = Runtime(auditable())
+    try:
+        journal = runtime.services.journal
+        act = journal.action(action, getpass.getuser(), target=target)
         try:
-            listed = json.loads(answer.stdout)["dependencies"]
-        except (ValueError, KeyError, TypeError):
-            continue
-        checked = _read(listed, checked.vulnerable)
-        if not checked.unchecked:
-            break
-    return checked
+            runtime.run(_enter(act))
+        except AuditNotWritten as error:
+            not_recorded(error)
+        try:
+            yield
+        except BaseException as error:
+            runtime.run(_leave(act, error))
+            raise
+        runtime.run(_leave(act, None))
+    finally:
+        runtime.close()
 
 
-def _read(listed: Sequence[dict[str, Any]], known: Sequence[str]) -> Checked:
-    """What a service says, and what is `known` from one that was asked before."""
-    vulnerable, unchecked = list(known), []
-    for one in listed:
-        if "skip_reason" in one or "vulns" not in one:
-            unchecked.append(str(one["name"]))
-        for found in one.get("vulns") or ():
-            fixed = ", ".join(found["fix_versions"]) or "nowhere yet"
-            line = f"{one['name']} {one['version']}: {found['id']}, mended in {fixed}"
-            vulnerable += [line] if line not in vulnerable else []
-    if not listed:
-        unchecked.append("the list is empty")
-    return Checked(len(listed), tuple(vulnerable), tuple(unchecked))
+async def _enter(act: Any) -> None:  # noqa: ANN401 - contextlib's own class
+    await act.__aenter__()
 
 
-def main(pip_audit: Path = PIP_AUDIT) -> int:
-    """Checks and tells. Returns the exit status."""
-    results = {f"requirements/{name}.txt": check(PROJECT / "requirements" / f"{name}.txt", pip_audit) for name in FILES}
-    packages = licences.shipped()
-    refused = licences.refused(packages)
-    print(f"licences: {len(packages)} packages are shipped, {len(refused)} of them under terms that are not acceptable")
-    for package in refused:
-        print(f"  {package.name} {package.version}: {package.licence or 'unknown'}")
-    for name, checked in results.items():
-        for line in checked.vulnerable:
-            print(f"  {name}: {line}")
-        if checked.unchecked:
-            print(
-                f"{name}: NOT CHECKED: {len(checked.unchecked)} of {checked.packages} packages, as no service knew them"
-            )
-        else:
-            print(f"{name}: {checked.packages} packages checked, {len(checked.vulnerable)} vulnerabilities known")
-    # npm's own service is not asked: what is shipped of npm is one style sheet with its fonts, pinned by checksum.
-    print("package-lock.json: NOT CHECKED for vulnerabilities (licences are): see npm audit")
-    if refused or any(checked.vulnerable for checked in results.values()):
-        return FOUND
-    return NOT_CHECKED if any(checked.unchecked for checked in results.values()) else 0
+async def _leave(act: Any, error: BaseException | None) -> None:  # noqa: ANN401
+    if error is None:
+        await act.__aexit__(None, None, None)
+        return
+    try:
+        await act.__aexit__(type(error), error, error.__traceback__)
+    except BaseException as same:
+        if same is not error:
+            raise
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+@cli.command("verify")
+def verify_(as_json: AsJson = False) -> None:  # noqa: FBT002
+    """Look whether anything of the audit log was changed, removed, moved or added. Exit status 1 if so."""
+    settings = open_settings()
+    directory = settings.audit_dir
+    if directory is None or not directory.is_dir():
+        fail(f"{PREFIX}AUDIT_DIR: is missing, or no folder")
+
+    async def look(services: Services) -> Verdict:
+        verdict = await _look(services, directory)
+        for _ in range(TRIES - 1):
+            verdict = verdict if verdict.intact else await _look(services, directory)
+        return verdict
+
+    verdict = _with_services(settings, look)
+    if as_json:
+        print(json.dumps({"intact": verdict.intact, **asdict(verdict)}, ensure_ascii=False, indent=2))
+    else:
+        for problem in verdict.problems:
+            where = problem.file if problem.line is None else f"{problem.file}:{problem.line}"
+            print(f"{where}: {problem.what}")
+        for torn in verdict.torn:
+            print(f"{torn.file}:{torn.line}: {torn.what}: a process was killed in the middle of it (no tampering)")
+        said = "intact" if verdict.intact else f"NOT intact: {len(verdict.problems)} problems"
+        print(f"{verdict.records} records in {verdict.chains} chains: {said}")
+    if not verdict.intact:
+        raise typer.Exit(1)
+
+
+@cli.command("for")
+def for_(
+    cpr: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[CPR]",
+            help="Better left out: it is read from standard input then, and is in no shell's history.",
+            show_default=False,
+        ),
+    ] = None,
+    reason: Annotated[str, typer.Option(help="Why you ask; kept on record.")] = "",
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Show who looked a citizen up, when, where and why. That you asked is on record too."""
+    try:
+        person = Cpr.parse(cpr.strip()) if cpr is not None else cpr_from_input()
+    except InvalidCpr as error:
+        fail(str(error))
+    settings = auditable()
+
+    async def look(services: Services) -> list[LookUp | OperatorAction]:
+        ids = {services.citizens.id_of(person)}
+        by = getpass.getuser()
+        async with services.journal.action(Action.AUDIT_FOR, by, citizen_id=min(ids), reason=reason):
+            return await asyncio.to_thread(concerning, usable(settings), ids)
+
+    found = _with_services(settings, look)
+    if as_json:
+        print(json.dumps([_document(one) for one in found], ensure_ascii=False, indent=2))
+        return
+    for one in found:
+        print(_line(one))
+    if not found:
+        print("nothing is on record", file=sys.stderr)
+
+
+async def _look(services: Services, directory: Path) -> Verdict:
+    heads = await services.audit_heads.read()
+    return await asyncio.to_thread(verify, directory, heads)
+
+
+def _with_services(settings: Settings, use: Callable[[Services], Awaitable[T]]) -> T:
+    async def run() -> T:
+        services = Services(settings)
+        try:
+            return await use(services)
+        finally:
+            await services.close()
+
+    try:
+        return asyncio.run(run())
+    except AuditNotWritten as error:
+        fail(f"the audit log cannot be written, so nothing was done: {error}", status=1)
+    except REDIS_DOWN as error:
+        fail(f"the audit log or the ledger cannot be read: {error}", status=1)
+
+
+def _document(one: LookUp | OperatorAction) -> dict[str, Any]:
+    return {"kind": "look_up" if isinstance(one, LookUp) else "action", **asdict(one)}
+
+
+def _line(one: LookUp | OperatorAction) -> str:
+    """One row: when, where, on whose behalf, why, and how it ended."""
+    when = f"{datetime.fromisoformat(one.at).astimezone(DENMARK):%Y-%m-%d %H:%M:%S}"
+    if isinstance(one, LookUp):
+        behalf = f"{one.behalf} ({one.by})" if one.by else one.behalf
+        return f"{when}  {one.upstream:<9}  {behalf:<8}  {one.purpose}  {one.outcome}"
+    about = f" {one.target}" if one.target else ""
+    return f"{when}  {'–':<9}  operator ({one.by})  {one.action}{about}  {one.outcome}  {one.reason}".rstrip()

@@ -1,6 +1,7 @@
 """The `registerbro` command."""
 
 import asyncio
+import getpass
 import os
 import sys
 from datetime import datetime
@@ -10,10 +11,11 @@ import typer
 
 from config.settings import SettingsError, settings
 from config.windows import DENMARK
-from ops import alive, doctor, reports, secrets, status
-from ops.console import fail, open_settings
+from ops import alive, audit, doctor, reports, secrets, status
+from ops.audit import auditable, not_recorded
+from ops.console import cpr_from_input, fail, open_settings
 from ops.queue import queue
-from workers.domain.cpr import Cpr, InvalidCpr
+from workers.audit import Action, AuditNotWritten
 
 cli = typer.Typer(
     no_args_is_help=True,
@@ -37,10 +39,11 @@ def refresh(
     register: Annotated[list[str] | None, typer.Option(help="A register to refresh; all when none is named.")] = None,
     contact_group: Annotated[list[int] | None, typer.Option(help="A contact group of the citizen.")] = None,
     education_order: Annotated[bool, typer.Option(help="The citizen has an uddannelsespålæg.")] = False,  # noqa: FBT002
+    reason: Annotated[str, typer.Option(help="Why you ask; kept on record.")] = "",
 ) -> None:
     """Ask for a citizen's registers to be brought up to date. The CPR number is read from standard input."""
-    cpr = _cpr_from_input()
-    open_settings()
+    cpr, by = cpr_from_input(), getpass.getuser()
+    auditable()
     from workers import app, refresh as use_case  # noqa: F401, I001, PLC0415 - importing the app reads the settings
     from workers.runtime import Services  # noqa: PLC0415
 
@@ -48,14 +51,21 @@ def refresh(
         services = Services(settings())
         try:
             citizen = use_case.Citizen(cpr, frozenset(contact_group or ()), education_order)
-            return await use_case.request(
-                services, citizen, register, reason=use_case.Reason.OPERATOR, today=datetime.now(DENMARK).date()
-            )
+            citizen_id, today = services.citizens.id_of(cpr), datetime.now(DENMARK).date()
+            asked_for = " ".join(register or ())
+            async with services.journal.action(
+                Action.REFRESH, by, target=asked_for, citizen_id=citizen_id, reason=reason
+            ):
+                return await use_case.request(
+                    services, citizen, register, reason=use_case.Reason.OPERATOR, today=today, by=by
+                )
         finally:
             await services.close()
 
     try:
         answers = asyncio.run(ask())
+    except AuditNotWritten as error:
+        not_recorded(error)
     except use_case.UnknownRegister as error:
         fail(str(error))
     except use_case.OutsideTargetGroup:
@@ -67,20 +77,29 @@ def refresh(
 
 
 @cli.command()
-def page() -> None:
+def page(reason: Annotated[str, typer.Option(help="Why you look; kept on record.")] = "") -> None:
     """Print a citizen's page as JSON, as the cache has it. The CPR number is read from standard input."""
-    cpr = _cpr_from_input()
-    open_settings()
+    cpr = cpr_from_input()
+    chosen = auditable()
     from portal.reader import Reader  # noqa: PLC0415
+    from workers.runtime import Services  # noqa: PLC0415
 
     async def read() -> str:
-        reader = Reader(settings())
+        services, reader = Services(chosen), Reader(chosen)
         try:
-            return (await reader.page(cpr)).json_text()
+            citizen_id = services.citizens.id_of(cpr)
+            async with services.journal.action(
+                Action.SHOW_PAGE, getpass.getuser(), citizen_id=citizen_id, reason=reason
+            ):
+                return (await reader.page(cpr)).json_text()
         finally:
             await reader.close()
+            await services.close()
 
-    print(asyncio.run(read()))
+    try:
+        print(asyncio.run(read()))
+    except AuditNotWritten as error:
+        not_recorded(error)
 
 
 @cli.command()
@@ -107,20 +126,12 @@ def simulate(context: typer.Context) -> None:
 
 cli.add_typer(queue, name="queue")
 cli.add_typer(reports.cli, name="reports")
+cli.add_typer(audit.cli, name="audit")
 cli.command()(status.status)
 cli.command()(status.breaker)
 cli.command()(doctor.doctor)
 cli.command("secrets")(secrets.make)
 cli.command()(alive.alive)
-
-
-def _cpr_from_input() -> Cpr:
-    """From standard input and never from an argument, which everybody on the machine could read."""
-    text = typer.prompt("CPR number", hide_input=True) if sys.stdin.isatty() else sys.stdin.readline()
-    try:
-        return Cpr.parse(text.strip())
-    except InvalidCpr as error:
-        fail(str(error))
 
 
 def main() -> None:

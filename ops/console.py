@@ -6,6 +6,7 @@ from typing import NoReturn
 import typer
 
 from config.settings import Settings, settings
+from workers.domain.cpr import Cpr, InvalidCpr
 
 
 def fail(message: str, status: int = 2) -> NoReturn:
@@ -20,3 +21,12 @@ def open_settings() -> Settings:
 
     logging.configure(settings().log_level)
     return settings()
+
+
+def cpr_from_input() -> Cpr:
+    """From standard input and never from an argument, which everybody on the machine could read."""
+    text = typer.prompt("CPR number", hide_input=True) if sys.stdin.isatty() else sys.stdin.readline()
+    try:
+        return Cpr.parse(text.strip())
+    except InvalidCpr as error:
+        fail(str(error))

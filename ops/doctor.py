@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,7 @@ from config.settings import PREFIX, UPSTREAMS, Settings, SettingsError, environm
 from config.windows import DENMARK, closed_until
 from ops.console import open_settings
 from workers import heartbeat
+from workers.audit import usable
 from workers.booking_vendor.outbox import DEAD_LETTERS
 from workers.booking_vendor.reports import outbox
 from workers.connections import REDIS_DOWN
@@ -29,6 +31,8 @@ from workers.runtime import Services
 CONNECT_SECONDS = 5.0
 RENEW_WITHIN = timedelta(days=30)
 """How long before its end a certificate is worth a word: getting an OCES certificate takes weeks."""
+AUDIT_ROOM = 1024**3
+"""Bytes that the audit log's disk has left when it is worth a word: some days of 100,000 citizens."""
 OLDEST_REDIS = (6, 2)
 
 
@@ -67,6 +71,7 @@ async def _examine(settings: Settings) -> list[Finding]:
         return [
             *_settings(settings),
             *[finding async for finding in _redis(services)],
+            *[finding async for finding in _audit(services)],
             *_certificates(settings, services),
             *await asyncio.gather(*(_upstream(services, name) for name in UPSTREAMS)),
             *[finding async for finding in _workers(services)],
@@ -131,6 +136,27 @@ async def _server(role: str, server: Redis) -> Finding:
     if user == "default":
         user = "default, who may do everything (docs/security.md)"
     return Finding(name, Verdict.OK, f"version {version}, maxmemory-policy {found}, as {user}")
+
+
+async def _audit(services: Services) -> AsyncIterator[Finding]:
+    try:
+        directory = usable(services.settings)
+    except SettingsError as error:
+        advice = "neither a register's workers nor the portal start without it, and what operators do is refused"
+        yield Finding("audit log", Verdict.FAIL, str(error), advice)
+        return
+    free = shutil.disk_usage(directory).free
+    if free < AUDIT_ROOM:
+        advice = "make room: where it cannot be written, nobody is looked up"
+        yield Finding("audit log", Verdict.WARN, f"{directory} has {free // 1024**2} MiB left", advice)
+    try:
+        chains = len(await services.audit_heads.read())
+    except REDIS_DOWN:
+        yield Finding("audit log", Verdict.WARN, "the ledger does not answer", "what is cut off now would not show")
+        return
+    if free >= AUDIT_ROOM:
+        seen = f"{directory} can be written to; the ledger knows of {chains} chains"
+        yield Finding("audit log", Verdict.OK, seen, "`registerbro audit verify` looks whether it is whole")
 
 
 def _certificates(settings: Settings, services: Services) -> Iterator[Finding]:

@@ -238,6 +238,8 @@ class Installation:
         self._passwords: dict[str, str] | None = None
         self._pepper = secrets.token_urlsafe(32)
         self._signing_key = directory / "signing-key.pem"
+        self.audit_directory = directory / "audit"
+        self.audit_directory.mkdir(parents=True, exist_ok=True)
         self._sealing_key = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
 
     @property
@@ -251,6 +253,7 @@ class Installation:
             **{f"{role.upper()}_URL": server.url_for(service) for role, server in self.redis.items()},
             "PEPPER": self._pepper,
             "SEALING_KEYS": self._sealing_key,
+            "AUDIT_DIR": str(self.audit_directory),
             **{f"{name.upper()}__BASE_URL": url for name, url in self.upstreams.items() if name in CALLED},
             **DEMO_CREDENTIALS,
             **self._log_in,

@@ -16,8 +16,10 @@ from kombu.exceptions import OperationalError
 
 from config import celery as celery_config
 from config.settings import settings
+from ops.audit import recorded
 from ops.console import fail
 from workers import transport
+from workers.audit import Action
 from workers.transport import DeadLetter, Store
 
 queue = typer.Typer(no_args_is_help=True, help="Looks after the queues.")
@@ -52,7 +54,8 @@ def replay(which: Which = None, everything: All = False, as_json: AsJson = False
     with open_store() as store:
         for letter in _named(store, which, everything=everything):
             try:
-                store.replay(letter.tag)
+                with recorded(Action.REPLAY_MESSAGE, _target(letter)):
+                    store.replay(letter.tag)
             except ValueError as error:
                 fail(f"{error}; look at it in Redis, or discard it", 1)
             _tell("replayed", letter, as_json=as_json)
@@ -63,7 +66,8 @@ def discard(which: Which = None, everything: All = False, as_json: AsJson = Fals
     """Forget dead letters for good."""
     with open_store() as store:
         for letter in _named(store, which, everything=everything):
-            store.discard(letter.tag)
+            with recorded(Action.DISCARD_MESSAGE, _target(letter)):
+                store.discard(letter.tag)
             _tell("discarded", letter, as_json=as_json)
 
 
@@ -100,6 +104,10 @@ def _named(store: Store, which: list[str] | None, *, everything: bool) -> list[D
             fail(f"{name}: {len(fitting) or 'no'} dead letters begin like that; see registerbro queue dead list")
         named += fitting
     return named
+
+
+def _target(letter: DeadLetter) -> str:
+    return f"{letter.task or '?'} {letter.id or letter.tag}"
 
 
 def _document(letter: DeadLetter) -> dict[str, object]:

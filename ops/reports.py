@@ -11,7 +11,9 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from config.windows import DENMARK
+from ops.audit import auditable, not_recorded
 from ops.console import fail, open_settings
+from workers.audit import Action, AuditNotWritten
 from workers.booking_vendor.outbox import DEAD_LETTERS, Outbox, Record, State, UnknownReport, WrongState
 from workers.booking_vendor.reports import outbox
 from workers.cache.ledger import LedgerNotDurable
@@ -69,7 +71,7 @@ def show(
             }
         return facts
 
-    facts = _run(read)
+    facts = _run(read, Action.SHOW_REPORT, report_id, "with its text" if text else "")
     if as_json:
         print(json.dumps(facts, ensure_ascii=False, indent=2))
         return
@@ -87,7 +89,7 @@ def replay(
 ) -> None:
     """Send reports anew, at once, with the same idempotency keys. Lifts a halt."""
     for report_id in report_ids:
-        _run(partial(Outbox.replay, report_id=report_id))
+        _run(partial(Outbox.replay, report_id=report_id), Action.REPLAY_REPORT, report_id)
         print(json.dumps({"id": report_id, "state": State.ACCEPTED}) if as_json else f"{report_id}: accepted anew")
 
 
@@ -100,7 +102,12 @@ def discard(
     """Remove a dead letter for good. Who did it and why is kept."""
     if not reason.strip():
         fail("--reason is empty")
-    _run(lambda box: box.discard(report_id, reason.strip(), getpass.getuser()))
+    _run(
+        lambda box: box.discard(report_id, reason.strip(), getpass.getuser()),
+        Action.DISCARD_REPORT,
+        report_id,
+        reason.strip(),
+    )
     print(json.dumps({"id": report_id, "state": "discarded"}) if as_json else f"{report_id}: discarded")
 
 
@@ -116,19 +123,29 @@ def discards(as_json: AsJson = False) -> None:  # noqa: FBT002
         print(f"{one['id']}  {at}  {one['by']}: {one['reason']}")
 
 
-def _run(use: Callable[[Outbox], Awaitable[T]]) -> T:
-    """What `use` gives, over a connection of its own; what goes wrong ends the command with one line."""
-    settings = open_settings()
+def _run(
+    use: Callable[[Outbox], Awaitable[T]], action: Action | None = None, report_id: str = "", reason: str = ""
+) -> T:
+    """What `use` gives, over a connection of its own; what goes wrong ends the command with one line.
+
+    An `action` is put on record first, and is not done where that is not possible.
+    """
+    settings = open_settings() if action is None else auditable()
 
     async def with_outbox() -> T:
         services = Services(settings)
         try:
-            return await use(outbox(services))
+            if action is None:
+                return await use(outbox(services))
+            async with services.journal.action(action, getpass.getuser(), target=report_id, reason=reason):
+                return await use(outbox(services))
         finally:
             await services.close()
 
     try:
         return asyncio.run(with_outbox())
+    except AuditNotWritten as error:
+        not_recorded(error)
     except UnknownReport as error:
         fail(f"no such report: {error}")
     except WrongState as error:

@@ -14,8 +14,10 @@ from rich.table import Table
 
 from config.settings import UPSTREAMS, settings
 from config.windows import DENMARK
+from ops.audit import auditable, not_recorded
 from ops.console import fail
 from workers import observed
+from workers.audit import Action, AuditNotWritten
 from workers.connections import REDIS_DOWN
 from workers.observed import UpstreamView
 from workers.queues import BrokerDown
@@ -72,9 +74,18 @@ def breaker(
     if ORDERS[order] and not reason:
         fail("an override needs a --reason")
     override = ORDERS[order]
-    ordered = Ordered(override, getpass.getuser(), round(time.time() * 1000), reason) if override else None
+    by = getpass.getuser()
+    ordered = Ordered(override, by, round(time.time() * 1000), reason) if override else None
+    auditable()
 
-    _with_services(lambda services: services.admission(upstream).order(ordered))
+    async def put(services: Services) -> None:
+        async with services.journal.action(Action.BREAKER, by, target=f"{upstream} {order}", reason=reason):
+            await services.admission(upstream).order(ordered)
+
+    try:
+        _with_services(put)
+    except AuditNotWritten as error:
+        not_recorded(error)
     print(f"{upstream}: {override or 'lifted'}")
 
 

@@ -53,7 +53,15 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 
 @pytest.fixture
-def make_settings(clean_environment: pytest.MonkeyPatch, empty_redis: dict[str, RedisServer]) -> MakeSettings:
+def audit_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the test's audit log."""
+    return tmp_path_factory.mktemp("audit")
+
+
+@pytest.fixture
+def make_settings(
+    clean_environment: pytest.MonkeyPatch, empty_redis: dict[str, RedisServer], audit_dir: Path
+) -> MakeSettings:
     """Makes settings for the test's Redis servers; names are given without the prefix, and go before the defaults."""
 
     def make(**own: str) -> Settings:
@@ -63,6 +71,7 @@ def make_settings(clean_environment: pytest.MonkeyPatch, empty_redis: dict[str, 
             "CACHE_URL": empty_redis["cache"].url,
             "PEPPER": PEPPER,
             "SEALING_KEYS": SEALING_KEY,
+            "AUDIT_DIR": str(audit_dir),
         } | own
         for name, value in values.items():
             clean_environment.setenv(PREFIX + name, value)

@@ -34,6 +34,7 @@ from workers.resilience.errors import (
     UpstreamUnavailable,
     WrongPerson,
 )
+from workers.resilience.trail import NoTrail
 from workers.resilience.upstream import Upstream
 from workers.su.client import SuClient
 from workers.udb.client import UdbClient
@@ -96,7 +97,7 @@ async def register() -> AsyncIterator[Register]:
     settings = UpstreamSettings()
     async with TestServer(app) as server, HttpClient(str(server.make_url("")).rstrip("/"), settings) as http:
         served.breaker = ProcessAdmission("tested")
-        served.upstream = Upstream("tested", settings, http, served.breaker, sleep=_at_once)
+        served.upstream = Upstream("tested", settings, http, served.breaker, NoTrail(), sleep=_at_once)
         yield served
 
 

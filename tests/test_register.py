@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from workers.cache.leases import CITIZENS_WISH
 from workers.domain.cpr import Cpr
 from workers.domain.overview import Normalised, SuAttempts, UnknownValue
 from workers.register import Fetched, Register
@@ -18,7 +19,7 @@ DATA = Fetched(Normalised({"su_attempts": [SuAttempts(count=2)]}))
 @pytest.fixture
 async def me(services):
     citizen_id = await services.citizens.remember(CPR)
-    await services.leases.acquire(citizen_id, "su", MINUTE)
+    await services.leases.acquire(citizen_id, "su", MINUTE, CITIZENS_WISH)
     return citizen_id
 
 
@@ -76,7 +77,7 @@ async def test_a_citizen_who_is_no_longer_known_is_not_asked_about(services, me)
 async def test_what_became_fresh_in_the_meantime_is_not_fetched_again(services, me):
     calls = []
     await fetching(DATA, calls).refresh(services, me)
-    await services.leases.acquire(me, "su", MINUTE)
+    await services.leases.acquire(me, "su", MINUTE, CITIZENS_WISH)
     await fetching(DATA, calls).refresh(services, me)
     assert len(calls) == 1
     assert not await still_wanted(services, me)

@@ -11,7 +11,7 @@ from celery import Celery, signals
 from config import celery as celery_config
 from config import logging
 from config.settings import SettingsError, environment_problems, settings
-from workers import metrics, queues, runtime, schedule, trace, tracing, transport
+from workers import audit, metrics, queues, runtime, schedule, trace, tracing, transport
 from workers.connections import REDIS_DOWN
 from workers.defects import Task
 from workers.resilience.certificates import Certificates
@@ -38,6 +38,7 @@ def _open_runtime(sender: Any, **_: object) -> None:  # noqa: ANN401 - Celery's 
     """Opens what the process owns, once it is known to have what its queues need."""
     for problem in environment_problems():
         log.warning("setting_unknown", setting=problem)
+    asks = False
     consumed = sender.app.amqp.queues.consume_from.keys()
     try:
         for name, queues in celery_config.WORKERS.items():
@@ -45,10 +46,15 @@ def _open_runtime(sender: Any, **_: object) -> None:  # noqa: ANN401 - Celery's 
                 settings().require(name)
                 for upstream in (name, *settings().upstream(name).also_calls):
                     Certificates.of(settings(), upstream)
+                if settings().upstream(name).looks_up_citizens:
+                    asks = True
+                    audit.usable(settings())
         _at_end.callback(tracing.enable(settings(), "registerbro-worker"))
     except SettingsError as error:
         raise SystemExit(f"registerbro: {error}") from None
     process = runtime.open(settings())
+    if asks:
+        process.submit(process.services.journal.keep_tidy())
     if consumed & set(celery_config.WORKERS[celery_config.BOOKING_VENDOR]):
         try:
             process.run(process.services.ledger.check())

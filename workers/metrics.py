@@ -45,6 +45,15 @@ CERTIFICATE_EXPIRY = Gauge(
     "When a certificate ends, by the setting that names its file; of several certificates the last",
     ["upstream", "use"],
 )
+AUDIT_RECORDS = Counter("registerbro_audit_records_total", "Records of the audit log that are on the disk")
+AUDIT_FAILURES = Counter(
+    "registerbro_audit_failures_total", "What of the audit log failed: to write it, or to tell the ledger", ["what"]
+)
+AUDIT_SECONDS = Histogram(
+    "registerbro_audit_write_seconds",
+    "How long a batch of records took to be on the disk",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 3),
+)
 BEAT_ACTIVE = Gauge("registerbro_beat_active", "Whether this beat is the one that sends")
 BEAT_TICKED = Gauge("registerbro_beat_last_tick_timestamp_seconds", "When this beat last looked for what is due")
 REPORTS = Counter("registerbro_fault_reports_total", "Fault reports, by what became of them", ["outcome"])

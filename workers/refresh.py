@@ -13,7 +13,7 @@ from config.celery import REGISTERS, SCHEDULED
 from config.settings import RegisterSettings
 from config.windows import DENMARK
 from workers.cache.entries import Entry
-from workers.cache.leases import Lease
+from workers.cache.leases import CITIZENS_WISH, Behalf, Lease, Purpose, Wish
 from workers.cache.timetable import ahead_of_expiry
 from workers.connections import REDIS_DOWN
 from workers.domain.cpr import Cpr
@@ -101,12 +101,14 @@ async def request(
     *,
     reason: Reason,
     today: date,
+    by: str = "",
 ) -> dict[str, Requested]:
     """Asks for these registers (the page's when None) to be brought up to date; never waits for an upstream.
 
     However many ask at the same moment, each register is fetched once. A citizen who asks for one that the schedule
     keeps fresh is active: the schedule goes on for them from then. Raises UnknownRegister; and OutsideTargetGroup,
     which ends that, unless what is asked for is for everyone.
+    `by` is the operator who asks, for the audit log. What somebody else has asked for already stays that one's wish.
     """
     wanted = tuple(dict.fromkeys(OF_THE_PAGE if registers is None else registers))
     if unknown := set(wanted) - set(REGISTERS):
@@ -125,7 +127,8 @@ async def request(
         due = [name for name, answer in settled.items() if answer is None]
         if reason is Reason.CITIZEN and not set(SCHEDULED).isdisjoint(wanted):
             await _note(services, citizen, citizen_id, entries)
-        asked = await _ask(services, citizen_id, due)
+        wish = Wish(Behalf.OPERATOR, Purpose.OPERATORS_REQUEST, by) if reason is Reason.OPERATOR else CITIZENS_WISH
+        asked = await _ask(services, citizen_id, due, wish)
     except REDIS_DOWN as error:
         log.error("refresh_not_possible", detail=type(error).__name__)
         return {name: _unavailable(services.settings.register(name)) for name in wanted}
@@ -180,9 +183,9 @@ def _without_asking(entry: Entry, reason: Reason) -> Requested | None:
     return None
 
 
-async def _ask(services: Services, citizen_id: str, due: list[str]) -> dict[str, Requested]:
+async def _ask(services: Services, citizen_id: str, due: list[str], wish: Wish) -> dict[str, Requested]:
     settings = {name: services.settings.register(name) for name in due}
-    taken = await asyncio.gather(*(services.leases.acquire(citizen_id, name, QUEUED_FOR) for name in due))
+    taken = await asyncio.gather(*(services.leases.acquire(citizen_id, name, QUEUED_FOR, wish) for name in due))
     ours = [name for name, is_ours in zip(due, taken, strict=True) if is_ours]
     if ours:
         await services.entries.mark_pending(citizen_id, {name: settings[name].pending_for for name in ours})

@@ -15,10 +15,10 @@ from kombu.exceptions import OperationalError
 
 from config.celery import REGISTERS, bulk
 from config.settings import RegisterSettings
-from workers import heartbeat, metrics, runtime
+from workers import audit, heartbeat, metrics, runtime
 from workers.cache.citizens import is_citizen_id
 from workers.cache.entries import Entry
-from workers.cache.leases import Lease, NotTaken
+from workers.cache.leases import Lease, NotTaken, Purpose
 from workers.cache.timetable import after_failure, ahead_of_expiry
 from workers.connections import REDIS_DOWN
 from workers.domain.cpr import Cpr
@@ -130,10 +130,11 @@ class Register:
     async def _refresh_scheduled(self, services: Services, citizen_id: str, *, early: bool) -> "Ended | None":
         """One of them; None when there was nothing to do."""
         settings = services.settings.register(self.name)
+        purpose = Purpose.TRY_REGISTER if early else Purpose.KEEP_PAGE_FRESH
         try:
             while True:
                 lease = await services.leases.take(
-                    citizen_id, self.name, settings.pending_for, settings.scheduled_at_once
+                    citizen_id, self.name, settings.pending_for, settings.scheduled_at_once, purpose
                 )
                 if lease is not NotTaken.FULL:
                     break
@@ -151,7 +152,8 @@ class Register:
         """Fetches under the lease, and settles it. Raises REDIS_DOWN errors, and leaves the lease to end by itself."""
         settings = services.settings.register(self.name)
         try:
-            ended = await self._fetch_and_store(services, settings, lease.citizen_id, schedule)
+            with audit.about(lease.citizen_id, lease.wish):
+                ended = await self._fetch_and_store(services, settings, lease.citizen_id, schedule)
         except asyncio.CancelledError:
             await asyncio.shield(_hand_back(services, lease))
             raise

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 from config.celery import CONCURRENCY
 from config.settings import Settings
+from workers.audit import Heads, Journal
+from workers.audit.journal import WRITE_WITHIN
 from workers.cache.citizens import Citizens
 from workers.cache.entries import Entries
 from workers.cache.leases import Leases
@@ -20,6 +22,7 @@ from workers.queues import Queues
 from workers.resilience.admission import Guard, Overrides, Rules, SharedMachine
 from workers.resilience.certificates import Certificates
 from workers.resilience.client import HttpClient
+from workers.resilience.trail import NoTrail
 from workers.resilience.upstream import Upstream
 
 T = TypeVar("T")
@@ -48,6 +51,8 @@ class Services:
         self.entries = Entries(self.cache, sealer)
         self.leases = Leases(self.coordination)
         self.timetable = Timetable(self.coordination)
+        self.audit_heads = Heads(self.ledger)
+        self.journal = Journal(settings, self.audit_heads)
         self.overrides = Overrides(self.ledger.redis)
         self.queues = Queues(settings)
         self._upstreams: dict[str, Upstream] = {}
@@ -63,7 +68,8 @@ class Services:
         if name not in self._upstreams:
             settings = self.settings.upstream(name)
             http = HttpClient(self.settings.base_url(name), settings, self.certificates(name))
-            self._upstreams[name] = Upstream(name, settings, http, self.admission(name), self._sleep)
+            trail = self.journal if settings.looks_up_citizens else NoTrail()
+            self._upstreams[name] = Upstream(name, settings, http, self.admission(name), trail, sleep=self._sleep)
         return self._upstreams[name]
 
     def certificates(self, name: str) -> Certificates:
@@ -78,7 +84,10 @@ class Services:
             settings = self.settings.upstream(name)
             shared = SharedMachine(self.coordination, Rules.of(name, settings.admission))
             self._guards[name] = Guard(
-                shared, self.overrides, lease=settings.attempt_timeout, slow_call=settings.admission.slow_call
+                shared,
+                self.overrides,
+                lease=settings.attempt_timeout + (WRITE_WITHIN if settings.looks_up_citizens else timedelta(0)),
+                slow_call=settings.admission.slow_call,
             )
         return self._guards[name]
 
@@ -92,6 +101,7 @@ class Services:
         """Closes every connection."""
         for upstream in self._upstreams.values():
             await upstream.close()
+        await self.journal.close()
         await self.cache.aclose()
         await self.coordination.aclose()
         await self.ledger.close()

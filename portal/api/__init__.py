@@ -16,7 +16,7 @@ from portal.api.tokens import Tokens
 from portal.api.wire import Wire
 from portal.banner import Banner
 from portal.booked import Booked
-from workers import observed, tracing
+from workers import audit, observed, tracing
 from workers.runtime import Services
 
 __all__ = ["PATHS", "create"]
@@ -37,6 +37,7 @@ PATHS = ("/v1", "/healthz", "/readyz", "/metrics", "/openapi.json")
 def create(settings: Settings, at_end: Callable[[], Awaitable[None]] | None = None) -> FastAPI:
     """The application; `at_end` is awaited when it ends. Raises SettingsError when it cannot check tokens."""
     settings.require_portal()
+    audit.usable(settings)
     from workers import app as celery  # noqa: F401, PLC0415 - it reads the settings; publishing needs it
 
     @asynccontextmanager
@@ -53,7 +54,9 @@ def create(settings: Settings, at_end: Callable[[], Awaitable[None]] | None = No
             RefreshLimit(settings, services),
         )
         ends = [tracing.enable(settings, "registerbro-portal"), observed.expose(settings)]
+        tidying = asyncio.create_task(services.journal.keep_tidy())
         yield
+        tidying.cancel()
         for end in ends:
             await asyncio.to_thread(end)
         await pages.close()

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchem
 from portal.api.problems import Problem, Type, documented
 from portal.api.state import CallerWith, CitizenWith, InPortal
 from portal.api.tokens import Caller
+from workers.audit import Action, AuditNotWritten
 from workers.booking_vendor import reports
 from workers.booking_vendor.outbox import DEAD_LETTERS, Record, State, UnknownReport, WrongState
 from workers.connections import REDIS_DOWN
@@ -186,19 +187,20 @@ async def list_reports(
     status_code=202,
     responses=documented(*AUTH, Type.NOT_FOUND, Type.WRONG_STATE, Type.REPORTS_NOT_POSSIBLE),
 )
-async def replay(here: InPortal, _: OperatorWrites, report_id: ReportId) -> OperatorsView:
+async def replay(here: InPortal, caller: OperatorWrites, report_id: ReportId) -> OperatorsView:
     """For operators: sends a report anew, at once, with the same idempotency key. Lifts a halt."""
     try:
         outbox = reports.outbox(here.services)
         if not _is_id(report_id):
             raise UnknownReport(report_id)
-        await outbox.replay(report_id)
+        async with here.services.journal.action(Action.REPLAY_REPORT, caller.subject, target=report_id):
+            await outbox.replay(report_id)
         record = await outbox.record(report_id)
     except UnknownReport:
         raise Problem(Type.NOT_FOUND) from None
     except WrongState as error:
         raise Problem(Type.WRONG_STATE, str(error)) from None
-    except REDIS_DOWN:
+    except (AuditNotWritten, *REDIS_DOWN):
         raise Problem(Type.REPORTS_NOT_POSSIBLE, retry_after=AGAIN_AFTER_SECONDS) from None
     if record is None:
         raise Problem(Type.NOT_FOUND)

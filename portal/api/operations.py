@@ -15,6 +15,7 @@ from portal.api.problems import Problem, Type, documented
 from portal.api.state import CallerWith, InPortal, Portal
 from portal.api.tokens import Caller
 from workers import heartbeat, observed
+from workers.audit import Action, AuditNotWritten
 from workers.connections import REDIS_DOWN
 from workers.resilience.admission import Ordered, Override
 
@@ -86,9 +87,12 @@ async def set_override(
     ordered = (
         Ordered(order.override, caller.subject, _now_ms(), order.reason.strip()) if order.override is not None else None
     )
+    target = f"{name} {order.override or 'lift'}"
+    journal = here.services.journal
     try:
-        await here.services.admission(name).order(ordered)
-    except REDIS_DOWN:
+        async with journal.action(Action.BREAKER, caller.subject, target=target, reason=order.reason.strip()):
+            await here.services.admission(name).order(ordered)
+    except (AuditNotWritten, *REDIS_DOWN):
         raise Problem(Type.TEMPORARILY_UNAVAILABLE, retry_after=5) from None
     return SetOverride(name=name, override=order.override)
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from workers.cache.leases import MAX_SENDINGS, Lease, NotTaken
+from workers.cache.leases import CITIZENS_WISH, MAX_SENDINGS, Lease, NotTaken
 from workers.cache.timetable import ACTIVE
 
 ME, OTHER = "a" * 52, "b" * 52
@@ -13,7 +13,7 @@ LONG, ENDED = timedelta(minutes=1), timedelta(0)
 
 
 async def acquire(leases, length=LONG, citizen=ME, register="udb"):
-    return await leases.acquire(citizen, register, length)
+    return await leases.acquire(citizen, register, length, CITIZENS_WISH)
 
 
 async def test_of_a_hundred_at_the_same_moment_one_takes_the_lease(leases):

@@ -9,6 +9,7 @@ import pytest
 from config.celery import REGISTERS
 from portal.reader import Reader, SectionState
 from simulators import citizens
+from workers.cache.leases import CITIZENS_WISH
 from workers.connections import connect
 from workers.domain.cpr import Cpr
 from workers.runtime import Services
@@ -98,7 +99,7 @@ async def bridge(settings, control):
         cpr = Cpr.parse(digits)
         citizen_id = await services.citizens.remember(cpr)
         for name in REGISTERS:
-            await services.leases.acquire(citizen_id, name, timedelta(minutes=1))
+            await services.leases.acquire(citizen_id, name, timedelta(minutes=1), CITIZENS_WISH)
         registers = [import_module(f"workers.{name}.tasks").REGISTER for name in REGISTERS]
         await asyncio.gather(*(register.refresh(services, citizen_id) for register in registers))
         return {view.id: view for view in (await reader.page(cpr)).sections()}

@@ -10,6 +10,7 @@ from config.settings import CvrSettings, EindkomstSettings
 from tests.support import ProcessAdmission
 from workers.connections import connect
 from workers.resilience.client import HttpClient
+from workers.resilience.trail import NoTrail
 from workers.resilience.upstream import Upstream
 
 
@@ -63,7 +64,8 @@ async def make_upstream(server):
         await asyncio.sleep(0)
 
     def make(name, settings, url=None):
-        upstream = Upstream(name, settings, HttpClient(url or server.url, settings), ProcessAdmission(name), no_wait)
+        http = HttpClient(url or server.url, settings)
+        upstream = Upstream(name, settings, http, ProcessAdmission(name), NoTrail(), sleep=no_wait)
         made.append(upstream)
         return upstream
 

@@ -10,6 +10,7 @@ from aiohttp import web
 from config.settings import UpstreamSettings
 from tests.support import ProcessAdmission
 from workers.resilience.client import HttpClient
+from workers.resilience.trail import NoTrail
 from workers.resilience.upstream import Upstream
 
 
@@ -98,4 +99,4 @@ def upstream(http, upstream_settings, breaker, waits):
     async def sleep(seconds):
         waits.append(seconds)
 
-    return Upstream("test", upstream_settings, http, breaker, sleep=sleep)
+    return Upstream("test", upstream_settings, http, breaker, NoTrail(), sleep=sleep)

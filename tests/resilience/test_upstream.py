@@ -10,6 +10,7 @@ from config.windows import Once
 from tests.resilience.conftest import answering, hang, reset
 from workers.resilience import deadline, errors
 from workers.resilience.client import Question
+from workers.resilience.trail import NoTrail
 from workers.resilience.upstream import Exchange, Upstream
 
 
@@ -166,6 +167,6 @@ async def test_an_upstream_that_is_closed_as_planned_is_not_called(http, upstrea
     closed = Once(now - timedelta(hours=1), now + timedelta(hours=1))
     settings = upstream_settings.model_copy(update={"service_windows": (closed,)})
     with pytest.raises(errors.ServiceWindow) as caught:
-        await Upstream("test", settings, http, breaker).ask(EXCHANGE)
+        await Upstream("test", settings, http, breaker, NoTrail()).ask(EXCHANGE)
     assert timedelta(minutes=59) < caught.value.retry_after <= timedelta(hours=1)
     assert server.requests == []

@@ -113,6 +113,7 @@ class Containers:
 
     def _service(self, name, command):
         inside = self._environment(self._inner_url, lambda upstream: f"http://simulators:{PORTS[upstream]}")
+        inside[f"{PREFIX}AUDIT_DIR"] = "/var/lib/registerbro/audit"
         return self._run(name, "registerbro", command, environment=inside)
 
     def _redis(self, role):

@@ -2,7 +2,8 @@
 
 Per register a sorted set holds the citizens whose refresh is wanted, by when the lease of it ends, and a hash per
 citizen the details. Whoever asks takes the lease (single flight); the worker that begins makes it its own; when it ends
-without a result, a sweep asks again, a few times. A message for which there is no lease has nothing to do.
+without a result, a sweep asks again, a few times. A message for which there is no lease has nothing to do. The lease
+also says whose wish it was and why, since a message says nothing but whom it is about.
 
 The schedule's refreshes take and begin their lease in one: what it wants is in the timetable, and not on record here.
 """
@@ -19,22 +20,58 @@ from redis.typing import EncodableT
 from workers.cache.scripts import NOW, ms
 from workers.cache.timetable import ACTIVE, due_key, running_key, taken_key
 
+
+class Behalf(StrEnum):
+    """On whose behalf a refresh is."""
+
+    CITIZEN = "citizen"
+    SCHEDULE = "schedule"
+    OPERATOR = "operator"
+    UNKNOWN = "unknown"
+    """The lease was taken by a process of a release that did not say."""
+
+
+class Purpose(StrEnum):
+    """Why."""
+
+    SHOW_PAGE = "show_page"
+    """The citizen opened »Oplysninger om dig«."""
+    KEEP_PAGE_FRESH = "keep_page_fresh"
+    """What the citizen's page shows is about to expire."""
+    TRY_REGISTER = "try_register"
+    """The same, ahead of time: somebody has to try whether a register is back."""
+    OPERATORS_REQUEST = "operators_request"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """On whose behalf a refresh is, and why; `by` is the operator, and empty with anybody else."""
+
+    behalf: Behalf
+    purpose: Purpose
+    by: str = ""
+
+
+CITIZENS_WISH = Wish(Behalf.CITIZEN, Purpose.SHOW_PAGE)
+UNKNOWN_WISH = Wish(Behalf.UNKNOWN, Purpose.UNKNOWN)
+
 MAX_SENDINGS = 5
 """How often one wish is sent before it is given up: as often as a message may come back."""
 
 
 # In all scripts KEYS are the sorted set and the citizen's hash, and ARGV[1] is the citizen. Times are in ms.
 _ACQUIRE = f"""{NOW}
--- ARGV: citizen, length.
+-- ARGV: citizen, length, the wish.
 local ends = tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]))
 if ends and ends > now then return 0 end
 redis.call('ZADD', KEYS[1], now + tonumber(ARGV[2]), ARGV[1])
 redis.call('DEL', KEYS[2])
-redis.call('HSET', KEYS[2], 'sendings', 1)
+redis.call('HSET', KEYS[2], 'sendings', 1, 'behalf', ARGV[3], 'purpose', ARGV[4], 'by', ARGV[5])
 return 1
 """
 _TAKE = f"""{NOW}
--- KEYS: also active and running of the timetable. ARGV: citizen, length, owner, how many may run at once.
+-- KEYS: also active and running of the timetable. ARGV: citizen, length, owner, how many may run at once, the wish.
 local ends, active = redis.call('ZSCORE', KEYS[1], ARGV[1]), redis.call('ZSCORE', KEYS[3], ARGV[1])
 if not active or tonumber(active) <= now then return 'ended' end
 if ends and tonumber(ends) > now then return 'wanted' end
@@ -42,16 +79,17 @@ redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now)
 if redis.call('ZCARD', KEYS[4]) >= tonumber(ARGV[4]) then return 'full' end
 for _, key in ipairs({{KEYS[1], KEYS[4]}}) do redis.call('ZADD', key, now + tonumber(ARGV[2]), ARGV[1]) end
 redis.call('DEL', KEYS[2])
-redis.call('HSET', KEYS[2], 'sendings', 1, 'owner', ARGV[3])
+redis.call('HSET', KEYS[2], 'sendings', 1, 'owner', ARGV[3],
+  'behalf', ARGV[5], 'purpose', ARGV[6], 'by', ARGV[7])
 return 'taken'
 """
 _BEGIN = f"""{NOW}
 -- ARGV: citizen, length, owner.
 local ends = tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]))
-if not ends or (redis.call('HEXISTS', KEYS[2], 'owner') == 1 and ends > now) then return 0 end
+if not ends or (redis.call('HEXISTS', KEYS[2], 'owner') == 1 and ends > now) then return false end
 redis.call('HSET', KEYS[2], 'owner', ARGV[3])
 redis.call('ZADD', KEYS[1], now + tonumber(ARGV[2]), ARGV[1])
-return 1
+return redis.call('HMGET', KEYS[2], 'behalf', 'purpose', 'by')
 """
 _SETTLE = f"""{NOW}
 -- KEYS: also active, running, due and taken of the timetable. ARGV: citizen, owner, when it is due again ('' is never).
@@ -105,11 +143,12 @@ class NotTaken(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to refresh one citizen's register now; `owner` is the run that holds it."""
+    """The right to refresh one citizen's register now; `owner` is the run that holds it, `wish` why it does."""
 
     citizen_id: str
     register: str
     owner: str
+    wish: Wish = UNKNOWN_WISH
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,22 +170,31 @@ class Leases:
         self._hand_back: AsyncScript = redis.register_script(_HAND_BACK)
         self._overdue: AsyncScript = redis.register_script(_OVERDUE)
 
-    async def acquire(self, citizen_id: str, register: str, length: timedelta) -> bool:
+    async def acquire(self, citizen_id: str, register: str, length: timedelta, wish: Wish) -> bool:
         """Notes that a refresh is wanted. False when it already was: somebody is at it, or about to be."""
-        return bool(await self._acquire(keys=_keys(register, citizen_id), args=[citizen_id, ms(length)]))
+        args: list[EncodableT] = [citizen_id, ms(length), *_told(wish)]
+        return bool(await self._acquire(keys=_keys(register, citizen_id), args=args))
 
-    async def take(self, citizen_id: str, register: str, length: timedelta, at_once: int) -> Lease | NotTaken:
+    async def take(
+        self,
+        citizen_id: str,
+        register: str,
+        length: timedelta,
+        at_once: int,
+        purpose: Purpose = Purpose.KEEP_PAGE_FRESH,
+    ) -> Lease | NotTaken:
         """Begins a refresh for the schedule, of which `at_once` may run at a time, over all processes."""
-        lease = Lease(citizen_id, register, secrets.token_hex(8))
+        lease = Lease(citizen_id, register, secrets.token_hex(8), Wish(Behalf.SCHEDULE, purpose))
         keys = [*_keys(register, citizen_id), ACTIVE, running_key(register)]
-        answer = await self._take(keys=keys, args=[citizen_id, ms(length), lease.owner, at_once])
+        args: list[EncodableT] = [citizen_id, ms(length), lease.owner, at_once, *_told(lease.wish)]
+        answer = await self._take(keys=keys, args=args)
         return lease if answer == b"taken" else NotTaken(answer.decode())
 
     async def begin(self, citizen_id: str, register: str, length: timedelta) -> Lease | None:
         """Makes the refresh this run's own for `length`. None when it is not wanted, or another run is at it."""
-        lease = Lease(citizen_id, register, secrets.token_hex(8))
-        begun = await self._begin(keys=_keys(register, citizen_id), args=[citizen_id, ms(length), lease.owner])
-        return lease if begun else None
+        owner = secrets.token_hex(8)
+        wish = await self._begin(keys=_keys(register, citizen_id), args=[citizen_id, ms(length), owner])
+        return Lease(citizen_id, register, owner, _wish(*wish)) if wish else None
 
     async def settle(self, lease: Lease, due_in: timedelta | None) -> bool:
         """The refresh is done, and due again in so long, or never. False when the lease had ended and is another's."""
@@ -169,6 +217,17 @@ class Leases:
         args: list[EncodableT] = [_lease_key(register, ""), ms(length), MAX_SENDINGS, at_once]
         again, given_up = await self._overdue(keys=[wanted], args=args)
         return Overdue(tuple(name.decode() for name in again), tuple(name.decode() for name in given_up))
+
+
+def _told(wish: Wish) -> tuple[str, str, str]:
+    return wish.behalf.value, wish.purpose.value, wish.by
+
+
+def _wish(behalf: bytes | None, purpose: bytes | None, by: bytes | None) -> Wish:
+    try:
+        return Wish(Behalf((behalf or b"").decode()), Purpose((purpose or b"").decode()), (by or b"").decode())
+    except ValueError:
+        return UNKNOWN_WISH
 
 
 def _wanted_key(register: str) -> str:

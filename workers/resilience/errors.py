@@ -16,7 +16,8 @@
         ├── CircuitOpen             the breaker is open
         ├── RetryBudgetSpent        too many of the last calls were retries
         ├── ServiceWindow           closed as planned
-        └── DeadlinePassed          the fetch has no time left
+        ├── DeadlinePassed          the fetch has no time left
+        └── NotAudited              it could not be put on record
 
 The class attributes are the table of answers that all upstreams share, so that the pipeline reads them as data.
 No message holds personal data: not the question, not the answer, not a URL.
@@ -156,6 +157,12 @@ class DeadlinePassed(NotCalled):
     """The fetch's time was used up before this call."""
 
     reason = "deadline"
+
+
+class NotAudited(NotCalled):
+    """The audit log cannot be written, and what is not on record must not be done."""
+
+    reason = "not_audited"
 
 
 _BY_STATUS: dict[int, type[CallFailed]] = {

@@ -1,4 +1,4 @@
-"""One upstream as a register sees it: `ask` goes through window, deadline, retry, admission and time-out in turn."""
+"""One upstream as a register sees it: `ask` goes through window, deadline, retry, admission, record and time-out."""
 
 import asyncio
 import time
@@ -26,6 +26,7 @@ from workers.resilience.errors import (
     UpstreamError,
 )
 from workers.resilience.retry import AgainByError, error_of, jittered_wait, would_pass_deadline
+from workers.resilience.trail import LookUpTrail, Trail
 from workers.trace import Kind, Span
 
 log = structlog.get_logger()
@@ -54,18 +55,22 @@ class Upstream:
         settings: UpstreamSettings,
         http: HttpClient,
         admission: Admission,
+        trail: Trail,
+        *,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.name = name
         self._settings = settings
         self._http = http
         self._admission = admission
+        self._trail = trail
         self._sleep = sleep
 
     async def ask(self, exchange: Exchange[T]) -> T:
         """The result of `exchange`. Raises UpstreamError: the last attempt's, or NotCalled when none was made."""
         self._stay_out_of_service_windows()
-        attempt = _Attempts(self, exchange)
+        trail = self._trail.look_up(self.name)
+        attempt = _Attempts(self, exchange, trail)
         retrying = AsyncRetrying(
             sleep=self._sleep,
             retry=AgainByError(),
@@ -74,8 +79,11 @@ class Upstream:
             before_sleep=self._note_retry,
             reraise=True,
         )
-        with trace.span(f"ask {self.name}"), deadline.within(self._settings.total_timeout):
-            return await retrying(attempt)
+        try:
+            with trace.span(f"ask {self.name}"), deadline.within(self._settings.total_timeout):
+                return await retrying(attempt)
+        finally:
+            trail.end()
 
     async def close(self) -> None:
         """Closes the connections."""
@@ -98,8 +106,8 @@ class Upstream:
         if isinstance(error, CallFailed):
             metrics.RETRIES.labels(self.name, error.reason).inc()
 
-    async def attempt(self, exchange: Exchange[T], request_id: str, *, is_retry: bool) -> T:
-        """One call, admitted and recorded. Raises UpstreamError."""
+    async def attempt(self, exchange: Exchange[T], request_id: str, trail: LookUpTrail, *, is_retry: bool) -> T:
+        """One call, admitted, put on record, and then made. Raises UpstreamError."""
         if deadline.remaining() <= 0:
             raise DeadlinePassed
         try:
@@ -107,11 +115,15 @@ class Upstream:
         except NotCalled as spared:
             metrics.NOT_ADMITTED.labels(self.name, spared.reason).inc()
             raise
-        seconds = min(self._settings.attempt_timeout.total_seconds(), max(deadline.remaining(), 0))
         ended_with: BaseException | None = None
         began = time.monotonic()
         with trace.span(f"call {self.name}", Kind.CLIENT) as span:
             try:
+                await trail.call(request_id, span.context.trace_id)
+                began = time.monotonic()
+                seconds = min(self._settings.attempt_timeout.total_seconds(), deadline.remaining())
+                if seconds <= 0:
+                    raise DeadlinePassed
                 headers = {"x-requestId": request_id, trace.HEADER: span.context.header}
                 return exchange.read(await self._http.send(exchange.question(request_id), headers, seconds))
             except BaseException as error:
@@ -119,12 +131,16 @@ class Upstream:
                 raise
             finally:
                 took = timedelta(seconds=time.monotonic() - began)
+                trail.answered("answered" if ended_with is None else _reason(ended_with))
                 await self._admission.record(permit, ended_with, took)
                 self._report(span, ended_with, took, request_id)
 
     def _report(self, span: Span, error: BaseException | None, took: timedelta, request_id: str) -> None:
         outcome = "answered" if error is None else _reason(error)
         span.note(upstream=self.name, outcome=outcome, request_id=request_id)
+        if isinstance(error, NotCalled):
+            metrics.NOT_ADMITTED.labels(self.name, outcome).inc()
+            return
         metrics.CALLS.labels(self.name, outcome).inc()
         metrics.CALL_SECONDS.labels(self.name).observe(took.total_seconds())
         facts = {
@@ -151,16 +167,18 @@ def _reason(error: BaseException) -> str:
 class _Attempts(Generic[T]):
     """The attempts of one `ask`: one request id for as long as the same request is repeated."""
 
-    def __init__(self, upstream: Upstream, exchange: Exchange[T]) -> None:
+    def __init__(self, upstream: Upstream, exchange: Exchange[T], trail: LookUpTrail) -> None:
         self._upstream = upstream
         self._exchange = exchange
+        self._trail = trail
         self._request_id: str | None = None
         self._last_failure: CallFailed | None = None
 
     async def __call__(self) -> T:
         request_id = self._request_id = self._request_id or str(uuid.uuid4())
         try:
-            return await self._upstream.attempt(self._exchange, request_id, is_retry=self._last_failure is not None)
+            is_retry = self._last_failure is not None
+            return await self._upstream.attempt(self._exchange, request_id, self._trail, is_retry=is_retry)
         except RetryBudgetSpent as spent:
             raise (self._last_failure or spent) from None
         except CallFailed as error:

@@ -30,6 +30,7 @@ from workers.connections import connect
 from workers.resilience import admission as guards, errors
 from workers.resilience.admission import Guard, Overrides, Rules, SharedMachine
 from workers.resilience.client import HttpClient, Question
+from workers.resilience.trail import NoTrail
 from workers.resilience.upstream import Exchange, Upstream
 url, broker, ledger, cpr, admission = sys.argv[1:]
 # Who cannot wait for a busy machine's Redis rightly decides by itself; this is about those who decide together.
@@ -39,7 +40,7 @@ async def main():
     chosen = settings.admission
     shared = SharedMachine(connect(broker, timedelta(seconds=20)), Rules.of("udb", chosen))
     guard = Guard(shared, Overrides(connect(ledger)), lease=settings.attempt_timeout, slow_call=chosen.slow_call)
-    upstream = Upstream("udb", settings, HttpClient(url, settings), guard)
+    upstream = Upstream("udb", settings, HttpClient(url, settings), guard, NoTrail())
     def read(answer):
         if answer.refusal(): raise answer.refusal()
     ask = Exchange(lambda _: Question("GET", "/v1/ungedata", {"x-civilRegistrationIdentifier": cpr}), read)

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from ops import audit
+from ops import advisories
 
 FINE = {"name": "a", "version": "1", "vulns": []}
 SKIPPED = {"name": "b", "skip_reason": "Dependency not found on PyPI and could not be audited: b (1)"}
@@ -49,11 +49,11 @@ def says(tmp_path):
     ],
 )
 def test_what_was_not_checked_is_said_and_never_counts_as_clean(says, capsys, by_service, status, words):
-    assert audit.main(says(**by_service)) == status
+    assert advisories.main(says(**by_service)) == status
     assert words in capsys.readouterr().out
 
 
 def test_a_licence_that_is_not_acceptable_fails(says, capsys, monkeypatch):
-    monkeypatch.setattr(audit.licences, "ACCEPTABLE", frozenset({"MIT"}))
-    assert audit.main(says(pypi=[FINE])) == 1
+    monkeypatch.setattr(advisories.licences, "ACCEPTABLE", frozenset({"MIT"}))
+    assert advisories.main(says(pypi=[FINE])) == 1
     assert "aiohttp" in capsys.readouterr().out
