@@ -6,6 +6,7 @@ process; a file is never written to again once a line of it may be torn.
 """
 
 import fcntl
+import itertools
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -182,16 +183,12 @@ class Chain:
 
     def _begin_file(self, today: date) -> int:
         self._end_file()
-        n = 0
-        while True:
+        for n in itertools.count():
             self._path = self._directory / f"{self.name}-{today:%Y%m%d}-{self.at.seq + 1:012}-{n}.jsonl"
-            try:
-                flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-                file = self._file = os.open(self._path, flags, MODE)
+            # It may be there already, when no line of it was finished.
+            if not self._path.exists():
                 break
-            except FileExistsError:
-                # One of which no line was finished.
-                n += 1
+        file = self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, MODE)
         self._day, self._size = today, 0
         _sync_directory(self._directory)
         return file
