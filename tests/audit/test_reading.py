@@ -4,6 +4,7 @@ import asyncio
 import json
 import random
 
+import hypothesis
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -101,11 +102,8 @@ async def test_a_log_that_is_being_written_is_whole(log):
         assert (await log.verify()).problems == ()
 
 
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
-)
-facts = st.dictionaries(st.text().filter(lambda name: name not in {"chain", "seq", "prev", "hash"}), json_values)
+facts = st.dictionaries(st.sampled_from(["by", "reason", "citizen", 'a"b']), st.text(max_size=20), max_size=3)
+few = hypothesis.settings(max_examples=50)
 
 
 def chain_of(all_facts):
@@ -116,6 +114,7 @@ def chain_of(all_facts):
     return lines, at
 
 
+@few
 @given(st.lists(facts, min_size=1, max_size=5))
 def test_what_is_written_is_read_as_it_was(all_facts):
     lines, _ = chain_of(all_facts)
@@ -123,6 +122,7 @@ def test_what_is_written_is_read_as_it_was(all_facts):
     assert [record.read(line[:-1]).facts for line in lines] == [json.loads(json.dumps(one)) for one in all_facts]
 
 
+@few
 @given(facts, st.data())
 def test_no_byte_of_a_line_can_be_another(one, data):
     (line,), _ = chain_of([one])
