@@ -235,6 +235,7 @@ class Run:
         while time.monotonic() < ends:
             for one in people:
                 self._call("POST", "/v1/overview/refresh", one)
+                self._call("GET", "/v1/calendar", one)
             time.sleep(0.1)
             called = {name for name in hit if self._control.calls(name).total > before[name]}
             # CVR is asked for names that are not known yet; those that are gone cannot count.

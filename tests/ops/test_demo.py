@@ -9,6 +9,11 @@ import sys
 import psutil
 import pytest
 
+from config.celery import WORKERS
+
+PROCESSES = 3 + 1 + len(WORKERS) + 3
+"""The Redis servers, the simulators, a worker for each service; beat, the portal and Flower."""
+
 pytestmark = pytest.mark.xdist_group("processes")
 
 
@@ -49,8 +54,8 @@ def test_a_stop_at_any_moment_leaves_nothing_running(demo, tmp_path, number):
     started = descendants(process)
     process.send_signal(number)
     output, errors = process.communicate(timeout=150)
-    assert "Started 12 processes" in line
-    assert len(started) == 12
+    assert f"Started {PROCESSES} processes" in line
+    assert len(started) == PROCESSES
     assert (process.returncode, errors) == (0, "")
     assert "nothing is left running" in output
     assert [child for child in started if child.is_running() and child.status() != psutil.STATUS_ZOMBIE] == []
@@ -64,7 +69,7 @@ def test_two_demos_run_side_by_side_since_no_port_is_fixed(demo):
         process.send_signal(signal.SIGINT)
     for process in processes:
         process.communicate(timeout=150)
-    assert all("Started 12 processes" in line for line in lines)
+    assert all(f"Started {PROCESSES} processes" in line for line in lines)
 
 
 def test_a_machine_without_redis_is_told_what_to_install(project, tmp_path):

@@ -30,7 +30,15 @@ def crowd():
 
 
 async def ask(services, who, *registers):
-    return await refresh.request(services, who, registers or None, reason=Reason.OPERATOR, today=TODAY)
+    """What asking came to; asked again while a Redis is too busy with its start to answer within our half second."""
+    asked = {}
+
+    async def is_asked():
+        asked.update(await refresh.request(services, who, registers or None, reason=Reason.OPERATOR, today=TODAY))
+        return "unavailable" not in {answer.state for answer in asked.values()}
+
+    await until(is_asked)
+    return asked
 
 
 async def states(reader, who, register):
