@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 import pytest
 from kombu.utils.json import loads
 
-from config.celery import CONCURRENCY, REGISTERS, SCHEDULED, bulk
+from config.celery import CONCURRENCY, SCHEDULED, bulk
 from config.windows import DENMARK
 from simulators.citizens import CITIZENS
 from workers import refresh, schedule
