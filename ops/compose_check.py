@@ -31,7 +31,7 @@ from portal.web import signing
 from workers.domain.cpr import Cpr
 from workers.domain.overview import UNAVAILABLE_TEXT
 
-PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = 300.0
 CROWD = 200
 REFRESHES_PER_SECOND = 20
 PORTALS = 2
