@@ -76,7 +76,7 @@ FAULTS: list[dict] = [
 SHORT = 4
 DEFECTS = ("refresh_defect", "task_defect", "report_defect", "request_defect")
 """What the log says of the defects that citizens must have met."""
-ALL_SCOPES = "overview:read overview:refresh fault-report:write ops:read ops:write"
+ALL_SCOPES = f"{signing.SCOPE} ops:read ops:write"
 SETTLED_WITHIN_SECONDS = 30.0
 SEEN_WITHIN_SECONDS = 60.0
 TASKS = "/tasks/datatable?draw=1&start=0&length=5000&order[0][column]=0&order[0][dir]=asc&columns[0][data]=name"
