@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -32,6 +33,10 @@ START_WITHIN_SECONDS = 60.0
 STOP_WITHIN_SECONDS = 30.0
 TRIES = 5
 """How many ports are tried: between finding a free one and using it, somebody else may take it."""
+PORTS = range(10_000, 32_000)
+"""Where free ports are looked for: below those that the kernel gives to outgoing connections, which come and go."""
+
+_given: deque[int] = deque(maxlen=1000)
 
 
 class CannotStart(Exception):
@@ -49,24 +54,29 @@ def find_redis() -> str:
 
 
 def free_port() -> int:
-    """A port of the loopback interface that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+    """A port of the loopback interface that nobody listens on at this moment, and none of the last ones given."""
+    return free_ports(1)[0]
 
 
 def free_ports(count: int) -> list[int]:
     """So many such ports in a row."""
     while True:
-        first = free_port()
-        with ExitStack() as probes:
-            try:
-                for port in range(first, first + count):
-                    probes.enter_context(socket.socket()).bind(("127.0.0.1", port))
-            except (OSError, OverflowError):
-                continue
-            return list(range(first, first + count))
+        first = secrets.choice(PORTS)
+        ports = range(first, first + count)
+        if not set(ports) & set(_given) and all(_is_free(port) for port in ports):
+            _given.extend(ports)
+            return list(ports)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        # As servers do, so that connections that ended a moment ago do not count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def wait_for(condition: Callable[[], bool], what: str, within: float = START_WITHIN_SECONDS) -> None:

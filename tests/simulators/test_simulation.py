@@ -10,6 +10,7 @@ import threading
 import httpx
 import pytest
 
+from ops.local import free_ports
 from simulators import Simulation
 from tests.simulators.calls import UPSTREAMS, call
 
@@ -28,14 +29,6 @@ def start():
     for process in started:
         process.kill()
         process.communicate()
-
-
-def free_ports(count):
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [listening.getsockname()[1] for listening in held]
-    for listening in held:
-        listening.close()
-    return ports
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
