@@ -90,10 +90,27 @@ def _long_enough(pepper: SecretStr) -> SecretStr:
     return pepper
 
 
+def _listed_peppers(value: object) -> object:
+    return parse_peppers(value) if isinstance(value, str) else value
+
+
+def parse_pepper(text: str) -> str:
+    """A pepper. Raises ValueError, whose message holds nothing of it."""
+    return _long_enough(SecretStr(text)).get_secret_value()
+
+
+def parse_peppers(text: str) -> tuple[str, ...]:
+    """The peppers in a comma-separated list. Raises ValueError, whose message holds nothing of them."""
+    return tuple(parse_pepper(pepper.strip()) for pepper in text.split(",") if pepper.strip())
+
+
 def _sealing_keys(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    keys = [_sealing_key(text.strip()) for text in value.split(",") if text.strip()]
+    return parse_sealing_keys(value) if isinstance(value, str) else value
+
+
+def parse_sealing_keys(text: str) -> tuple[bytes, ...]:
+    """The keys in a comma-separated list, 32 bytes each. Raises ValueError, whose message holds nothing of them."""
+    keys = tuple(_sealing_key(key.strip()) for key in text.split(",") if key.strip())
     if not keys:
         raise ValueError("holds no key")
     return keys
@@ -107,6 +124,11 @@ def _sealing_key(text: str) -> bytes:
     if len(key) != SEALING_KEY_BYTES:
         raise ValueError(f"holds a key that is not {SEALING_KEY_BYTES} bytes in urlsafe base64") from None
     return key
+
+
+def _public_key(text: str) -> str:
+    _sealing_key(text)
+    return text
 
 
 def _service_windows(value: object) -> object:
@@ -345,6 +367,10 @@ class BookingVendorSettings(UpstreamSettings):
     halt_for: Duration = Field(
         default=timedelta(minutes=15), description="How long nothing is sent after the vendor refused our token"
     )
+    recovery_key: Annotated[str, AfterValidator(_public_key)] | None = Field(
+        default=None,
+        description="Public key that fault reports are sealed for too; `registerbro reports recovery-key` makes it",
+    )
     booking_timeout: Duration = Field(
         default=timedelta(seconds=3),
         le=timedelta(seconds=3),
@@ -406,7 +432,11 @@ class Settings(BaseSettings):
     ledger_url: RedisUrl = Field(description="Redis that loses nothing (appendfsync always)")
     cache_url: RedisUrl = Field(description="Redis with sealed entries; may be emptied")
     pepper: Annotated[SecretStr, AfterValidator(_long_enough)] = Field(
-        description="Secret that makes citizen ids; changing it forgets every citizen"
+        description="Secret that makes citizen ids; `registerbro keys rotate pepper` changes it"
+    )
+    other_peppers: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_listed_peppers)] = Field(
+        default=(),
+        description="Further peppers by whose ids citizens are found, comma-separated, newest first: those of before",
     )
     sealing_keys: Annotated[tuple[SecretBytes, ...], NoDecode, BeforeValidator(_sealing_keys)] = Field(
         description="Keys that seal what is kept, comma-separated, newest first; each 32 bytes in urlsafe base64"
@@ -506,6 +536,11 @@ class Settings(BaseSettings):
             return _secret_in(path, variable(upstream, name))
         secret: SecretStr | None = getattr(self.upstream(upstream), name, None)
         return secret.get_secret_value() if secret else None
+
+    def secret_file(self, name: str) -> Path | None:
+        """The file that holds a secret of the tree's top, by the name of its field; None when it is given directly."""
+        path = os.environ.get(f"{PREFIX}{name.upper()}_FILE")
+        return Path(path) if path else None
 
     def require(self, upstream: str) -> None:
         """Raises SettingsError unless everything is set that this upstream, and those that it also calls, need."""

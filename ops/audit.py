@@ -131,9 +131,9 @@ def for_(
     settings = auditable()
 
     async def look(services: Services) -> list[LookUp | OperatorAction]:
-        ids = {services.citizens.id_of(person)}
+        ids = services.citizens.ids_of(person)
         by = getpass.getuser()
-        async with services.journal.action(Action.AUDIT_FOR, by, citizen_id=min(ids), reason=reason):
+        async with services.journal.action(Action.AUDIT_FOR, by, citizen_id=ids[0], reason=reason):
             return await asyncio.to_thread(concerning, usable(settings), ids)
 
     found = _with_services(settings, look)

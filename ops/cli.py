@@ -11,7 +11,7 @@ import typer
 
 from config.settings import SettingsError, settings
 from config.windows import DENMARK
-from ops import alive, audit, doctor, reports, secrets, status
+from ops import alive, audit, doctor, forget, keys, reports, secrets, status
 from ops.audit import auditable, not_recorded
 from ops.console import cpr_from_input, fail, open_settings
 from ops.queue import queue
@@ -127,6 +127,8 @@ def simulate(context: typer.Context) -> None:
 cli.add_typer(queue, name="queue")
 cli.add_typer(reports.cli, name="reports")
 cli.add_typer(audit.cli, name="audit")
+cli.add_typer(keys.cli, name="keys")
+cli.command()(forget.forget)
 cli.command()(status.status)
 cli.command()(status.breaker)
 cli.command()(doctor.doctor)

@@ -246,11 +246,14 @@ class Installation:
         self.settings = dict(settings)
         self._stack = ExitStack()
         self._passwords: dict[str, str] | None = None
-        self._pepper = secrets.token_urlsafe(32)
         self._signing_key = directory / "signing-key.pem"
         self.audit_directory = directory / "audit"
         self.audit_directory.mkdir(parents=True, exist_ok=True)
-        self._sealing_key = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+        new_key = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+        self._secrets = {"PEPPER": secrets.token_urlsafe(32), "OTHER_PEPPERS": "", "SEALING_KEYS": new_key}
+        for name, secret in self._secrets.items():
+            self._secret_file(name).touch(mode=0o600)
+            self._secret_file(name).write_text(secret, encoding="utf-8")
 
     @property
     def environment(self) -> dict[str, str]:
@@ -261,8 +264,7 @@ class Installation:
         """The settings of one service, named as in `ops.acl`."""
         settings = {
             **{f"{role.upper()}_URL": server.url_for(service) for role, server in self.redis.items()},
-            "PEPPER": self._pepper,
-            "SEALING_KEYS": self._sealing_key,
+            **{f"{name}_FILE": str(self._secret_file(name)) for name in self._secrets},
             "AUDIT_DIR": str(self.audit_directory),
             **{f"{name.upper()}__BASE_URL": url for name, url in self.upstreams.items() if name in CALLED},
             **DEMO_CREDENTIALS,
@@ -270,6 +272,9 @@ class Installation:
             **self.settings,
         }
         return {PREFIX + name: value for name, value in settings.items()}
+
+    def _secret_file(self, name: str) -> Path:
+        return self.directory / name.lower()
 
     @property
     def _log_in(self) -> dict[str, str]:

@@ -3,18 +3,24 @@
 import asyncio
 import getpass
 import json
+import os
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
 
+from config.celery import BOOKING_VENDOR
+from config.settings import variable
 from config.windows import DENMARK
 from ops.audit import auditable, not_recorded
 from ops.console import fail, open_settings
 from workers.audit import Action, AuditNotWritten
 from workers.booking_vendor.outbox import DEAD_LETTERS, Outbox, Record, State, UnknownReport, WrongState
+from workers.booking_vendor.recovery import PrivateRecoveryKey
 from workers.booking_vendor.reports import outbox
 from workers.cache.ledger import LedgerNotDurable
 from workers.cache.sealing import Unreadable
@@ -121,6 +127,36 @@ def discards(as_json: AsJson = False) -> None:  # noqa: FBT002
     for one in noted:
         at = _local(datetime.fromtimestamp(int(one["discarded_at"]) / 1000, DENMARK))
         print(f"{one['id']}  {at}  {one['by']}: {one['reason']}")
+
+
+@cli.command("recovery-key")
+def recovery_key(
+    file: Annotated[Path, typer.Argument(help="Where the private half goes; lock it away, off this machine.")],
+) -> None:
+    """Make a key pair that opens fault reports when the sealing keys are lost; prints the setting, its public half."""
+    pair = PrivateRecoveryKey.new()
+    try:
+        with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as private:
+            private.write(pair.text + "\n")
+    except OSError as error:
+        fail(f"{file}: cannot be written: {error.strerror}")
+    print(f"{variable(BOOKING_VENDOR, 'recovery_key')}={pair.public}")
+
+
+@cli.command()
+def recover(
+    file: Annotated[Path, typer.Argument(help="The private half of the recovery key.")],
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Seal anew what no sealing key opens any more, and the recovery key does. Exit status 1 if any is lost."""
+    try:
+        key = PrivateRecoveryKey(file.read_text(encoding="utf-8").strip())
+    except (OSError, ValueError) as error:
+        fail(f"{file}: {error.strerror if isinstance(error, OSError) else error}")
+    done = _run(lambda box: box.recover(key), Action.RECOVER_REPORTS)
+    print(json.dumps(asdict(done)) if as_json else f"{done.reports} reports open again; {done.lost} are lost")
+    if done.lost:
+        raise typer.Exit(1)
 
 
 def _run(

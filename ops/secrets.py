@@ -44,8 +44,10 @@ def make(
     # Nobody else gets past the folder; the files themselves are read by the containers' own user.
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     passwords = {service: _kept(folder / "redis" / service, _password) for service in acl.GRANTS}
-    pepper = _kept(folder / "pepper", _password)
-    sealing_key = _kept(folder / "sealing_keys", _key)
+    for name, new in SHARED.items():
+        shared = _kept(folder / name, new)
+        for path in copies(folder, name)[1:]:
+            _write(path, shared)
     for server in acl.SERVERS:
         _write(folder / server / "users.acl", acl.acl_file(server, passwords, REDIS_VERSION))
     flower = _kept(folder / "flower" / "password", _password)
@@ -54,19 +56,20 @@ def make(
             # Every process is told where all three are; where it has no business, it comes as nobody.
             user = f"{service}:{passwords[service]}@" if server in grants else ""
             _write(folder / service / f"{server}_url", f"redis://{user}{server}:6379/0")
-        if service not in {"beat", "flower"}:
-            _write(folder / service / "pepper", pepper)
-            _write(folder / service / "sealing_keys", sealing_key)
-        else:
-            # They neither name nor open anything of a citizen, and must not be able to.
-            _kept(folder / service / "pepper", _password)
-            _kept(folder / service / "sealing_keys", _key)
+    for service in STRANGERS:
+        for name, new in SHARED.items():
+            _kept(folder / service / name, new)
     _settings(folder / "settings.env", DEMO if demo else {})
     _settings(folder / "portal.env", DEMO_PORTAL if demo else {})
     if demo:
         pem = _kept(folder / "portal" / "signing-key.pem", lambda: signing.new_key().decode())
         _write(folder / "portal" / "jwks.json", json.dumps(signing.jwks(pem.encode())))
     print(f"{folder}: made for {'the demo' if demo else 'an installation'}; Flower's password is {flower}")
+
+
+def copies(folder: Path, name: str) -> list[Path]:
+    """The files in which a secret stands that several services share; the first is what the others are made from."""
+    return [folder / name, *(folder / service / name for service in acl.GRANTS if service not in STRANGERS)]
 
 
 def _settings(path: Path, settings: Mapping[str, str]) -> None:
@@ -82,6 +85,12 @@ def _password() -> str:
 
 def _key() -> str:
     return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+
+
+SHARED: Mapping[str, Callable[[], str]] = {"pepper": _password, "other_peppers": str, "sealing_keys": _key}
+"""What services share, and how it is made."""
+STRANGERS = ("beat", "flower")
+"""They neither name nor open anything of a citizen, and must not be able to: what they have is their own."""
 
 
 def _kept(path: Path, new: Callable[[], str]) -> str:

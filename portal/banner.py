@@ -26,14 +26,22 @@ class Banner:
         """Whether this citizen wants to see no more of it; taken to be so while the ledger does not answer."""
         try:
             async with asyncio.timeout(ANSWER_WITHIN.total_seconds()):
-                return bool(await self._services.ledger.redis.exists(self._key(citizen)))
+                marks = self._services.ledger.redis.pipeline(transaction=False)
+                for key in self._keys(citizen):
+                    marks.exists(key)
+                return any(await marks.execute())
         except REDIS_DOWN as error:
             log.warning("banner_not_known", detail=type(error).__name__)
             return True
 
     async def dismiss(self, citizen: Citizen) -> None:
         """Hides it for good; returns once that is on the ledger's disk. Raises REDIS_DOWN errors."""
-        await self._services.ledger.durably(self._dismiss, [self._key(citizen)], [], repeatable=True)
+        await self._services.ledger.durably(self._dismiss, self._keys(citizen)[:1], [], repeatable=True)
 
-    def _key(self, citizen: Citizen) -> str:
-        return f"banner:{{{self._services.citizens.id_of(citizen.cpr)}}}"
+    def _keys(self, citizen: Citizen) -> list[str]:
+        return [banner_key(citizen_id) for citizen_id in self._services.citizens.ids_of(citizen.cpr)]
+
+
+def banner_key(citizen_id: str) -> str:
+    """The key on the ledger that says: this citizen wants to see no more of the banner."""
+    return f"banner:{{{citizen_id}}}"

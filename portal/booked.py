@@ -33,19 +33,22 @@ class Booked:
 
     async def note(self, citizen: Citizen, deadline: str) -> None:
         """A meeting was booked: what is kept of DFDG is out of date from now. Raises nothing."""
-        who = self._services.citizens.id_of(citizen.cpr)
+        ids = self._services.citizens.ids_of(citizen.cpr)
         try:
-            await self._note(keys=[_key(who)], args=[deadline, ms(self._settings.usable_for)])
-            await self._services.entries.outdate(who, DFDG)
+            await self._note(keys=[booked_key(ids[0])], args=[deadline, ms(self._settings.usable_for)])
+            for who in ids:
+                await self._services.entries.outdate(who, DFDG)
         except REDIS_DOWN as error:
             log.warning("booking_not_noted", detail=type(error).__name__)
 
     async def of(self, citizen: Citizen) -> dict[str, datetime]:
         """Deadline → when a meeting was booked for it; none while the cache does not answer. Raises nothing."""
-        who = self._services.citizens.id_of(citizen.cpr)
+        found: list[bytes] = []
         try:
             async with asyncio.timeout(ANSWER_WITHIN.total_seconds()):
-                found: list[bytes] = await self._read(keys=[_key(who)])
+                # The newest id comes last, and what it says counts.
+                for who in reversed(self._services.citizens.ids_of(citizen.cpr)):
+                    found += await self._read(keys=[booked_key(who)])
         except REDIS_DOWN as error:
             log.warning("bookings_not_known", detail=type(error).__name__)
             return {}
@@ -59,5 +62,6 @@ class Booked:
         return fetched_at < booked_at + self._settings.fresh_for
 
 
-def _key(citizen_id: str) -> str:
+def booked_key(citizen_id: str) -> str:
+    """The key on the cache of what this citizen has just booked."""
     return f"booked:{{{citizen_id}}}"

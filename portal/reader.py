@@ -15,7 +15,7 @@ from config.settings import Settings
 from workers import metrics
 from workers.cache.citizens import Citizens
 from workers.cache.entries import Entries, Entry
-from workers.cache.sealing import Sealer
+from workers.cache.keyring import Keyring
 from workers.connections import REDIS_DOWN, connect
 from workers.domain.cpr import Cpr
 from workers.domain.overview import OVERVIEWS, REGISTERS, SECTIONS, UNAVAILABLE_TEXT, Section, sections_of
@@ -99,9 +99,9 @@ class Reader:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._redis = connect(settings.cache_url.get_secret_value(), timeout=ANSWER_WITHIN)
-        sealer = Sealer([key.get_secret_value() for key in settings.sealing_keys])
-        self._entries = Entries(self._redis, sealer)
-        self._citizens = Citizens(self._redis, sealer, settings.pepper.get_secret_value(), settings.citizens_kept_for)
+        keyring = Keyring(settings)
+        self._entries = Entries(self._redis, keyring.sealer)
+        self._citizens = Citizens(self._redis, keyring.sealer, keyring.peppers, settings.citizens_kept_for)
 
     async def close(self) -> None:
         """Closes the connections."""
@@ -120,7 +120,8 @@ class Reader:
     async def _read(self, cpr: Cpr, registers: Iterable[str]) -> Mapping[str, Entry]:
         try:
             async with asyncio.timeout(ANSWER_WITHIN.total_seconds()):
-                return await self._entries.read(self._citizens.id_of(cpr), registers)
+                who, *before = self._citizens.ids_of(cpr)
+                return await self._entries.read(who, registers, before)
         except REDIS_DOWN as error:
             log.error("cache_not_readable", detail=type(error).__name__)
         except Exception:

@@ -6,7 +6,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from config.settings import Settings
 from portal import api, web
-from workers.cache.sealing import Sealer
+from workers.cache.keyring import Keyring
 
 END_WITHIN_SECONDS = 10
 """How long requests that are under way are waited for at the end; a page that listens for changes connects anew."""
@@ -46,7 +46,7 @@ def reference_portal(settings: Settings, api_url: str) -> Starlette | None:
     return web.create(
         web.WebSettings(
             api_url=api_url,
-            seal=Sealer([key.get_secret_value() for key in settings.sealing_keys]),
+            seal=Keyring(settings).sealer,
             signing_key_file=demo.signing_key_file,
             issuer=settings.jwt_issuer or "",
             audience=settings.jwt_audience or "",

@@ -253,6 +253,18 @@ async def test_a_chunk_leaves_room_for_the_citizens_who_wait(make_settings, app)
     await services.close()
 
 
+async def test_of_citizens_who_are_no_longer_known_no_page_says_that_it_failed(services):
+    """As after a restart of the cache, which keeps nothing: who opens the page then is known again, and is fetched."""
+    (me,) = await make_due(services, ME, stored=False)
+    await services.cache.flushdb()
+    fetching = Fetching()
+    await fetching.register.refresh_many(services, [me])
+    assert (await entry(services, me)).failure is None
+    assert await due_in(services, me) is None
+    asked = await refresh.request(services, citizen(), ["su"], reason=Reason.CITIZEN, today=TODAY)
+    assert asked["su"].state == "pending"
+
+
 async def test_a_citizen_who_waits_is_left_to_their_own_message(services, chunks):
     (me,) = await make_due(services, ME, age=HOUR)
     await refresh.request(services, citizen(), ["su"], reason=Reason.CITIZEN, today=TODAY)

@@ -119,9 +119,9 @@ async def request(
         await left(services, citizen)
         raise OutsideTargetGroup
     try:
+        who, *before = services.citizens.ids_of(citizen.cpr)
         citizen_id, entries = await asyncio.gather(
-            services.citizens.remember(citizen.cpr),
-            services.entries.read(services.citizens.id_of(citizen.cpr), wanted),
+            services.citizens.remember(citizen.cpr), services.entries.read(who, wanted, before)
         )
         settled = {name: _without_asking(entry, reason) for name, entry in entries.items()}
         due = [name for name, answer in settled.items() if answer is None]
@@ -151,7 +151,8 @@ async def seen(services: Services, citizen: Citizen, today: date) -> None:
 async def left(services: Services, citizen: Citizen) -> None:
     """The citizen is not in the target group: the schedule does not go on for them. Raises nothing."""
     try:
-        await services.timetable.forget(services.citizens.id_of(citizen.cpr))
+        for citizen_id in services.citizens.ids_of(citizen.cpr):
+            await services.timetable.forget(citizen_id)
     except REDIS_DOWN as error:
         log.warning("schedule_not_ended", detail=type(error).__name__)
 
@@ -163,6 +164,8 @@ async def _note(services: Services, citizen: Citizen, citizen_id: str, entries: 
         await services.timetable.note(
             citizen_id, services.settings.citizens_kept_for, citizen.leaves_target_group_at, due_in
         )
+        for older in services.citizens.ids_of(citizen.cpr)[1:]:
+            await services.timetable.forget(older)
     except REDIS_DOWN as error:
         log.warning("activity_not_noted", detail=type(error).__name__)
 

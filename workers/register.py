@@ -192,7 +192,9 @@ class Register:
         if (nothing_to_do := _without_fetching(settings, entries[self.name], schedule)) is not None:
             return nothing_to_do
         if cpr is None:
-            await self._fail(services, citizen_id, CITIZEN_UNKNOWN, began, settings.retry_after)
+            if schedule is None:
+                # The schedule's runs find that after a restart of the cache; who opens the page then is known again.
+                await self._fail(services, citizen_id, CITIZEN_UNKNOWN, began, settings.retry_after)
             return Ended(CITIZEN_UNKNOWN, due_in=None)
         try:
             with deadline.within(settings.total_timeout):

@@ -13,9 +13,9 @@ from workers.audit import Heads, Journal
 from workers.audit.journal import WRITE_WITHIN
 from workers.cache.citizens import Citizens
 from workers.cache.entries import Entries
+from workers.cache.keyring import Keyring
 from workers.cache.leases import Leases
 from workers.cache.ledger import Ledger
-from workers.cache.sealing import Sealer
 from workers.cache.timetable import Timetable
 from workers.connections import connect
 from workers.queues import Queues
@@ -46,8 +46,9 @@ class Services:
         self.cache = connect(settings.cache_url.get_secret_value())
         self.coordination = connect(settings.coordination)
         self.ledger = Ledger(settings.ledger_url.get_secret_value())
-        self.sealer = sealer = Sealer([key.get_secret_value() for key in settings.sealing_keys])
-        self.citizens = Citizens(self.cache, sealer, settings.pepper.get_secret_value(), settings.citizens_kept_for)
+        self.keyring = Keyring(settings)
+        self.sealer = sealer = self.keyring.sealer
+        self.citizens = Citizens(self.cache, sealer, self.keyring.peppers, settings.citizens_kept_for)
         self.entries = Entries(self.cache, sealer)
         self.leases = Leases(self.coordination)
         self.timetable = Timetable(self.coordination)

@@ -58,7 +58,11 @@ async def ledger(empty_redis):
 def make_outbox(ledger):
     def make(clock=None, **settings):
         return Outbox(
-            ledger, Sealer([b"k" * 32]), b"a pepper for tests alone", BookingVendorSettings(**settings), clock
+            ledger,
+            Sealer([b"k" * 32]),
+            lambda: (b"a pepper for tests alone",),
+            BookingVendorSettings(**settings),
+            clock,
         )
 
     return make
@@ -75,7 +79,7 @@ def accept(outbox):
     count = iter(range(10_000))
 
     async def accept(text="Kan ikke booke", key=None, citizen=ME):
-        return await outbox.accept(citizen, Content(text), key or f"key-{next(count)}")
+        return await outbox.accept((citizen,), Content(text), key or f"key-{next(count)}")
 
     return accept
 

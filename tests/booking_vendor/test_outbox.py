@@ -50,14 +50,14 @@ async def delivered(outbox, accept):
 
 async def test_what_is_accepted_is_due_at_once_and_opens_to_what_was_written(outbox):
     written = Content(SECRET, "/moedebooking", "4769")
-    report = await outbox.accept(ME, written, "k")
+    report = await outbox.accept((ME,), written, "k")
     sending = await outbox.begin(report.id, LEASE)
     assert outbox.open(sending) == written
     assert sending.accepted_at == report.accepted_at
 
 
 async def test_nothing_of_a_text_is_readable_in_the_ledger(outbox, ledger):
-    await outbox.accept(ME, Content(SECRET, "/moedebooking"), "k")
+    await outbox.accept((ME,), Content(SECRET, "/moedebooking"), "k")
     for key in await ledger.redis.keys():
         stored = str(await ledger.redis.dump(key)).encode().decode("unicode_escape", "replace")
         assert "moedebooking" not in stored
@@ -321,7 +321,7 @@ async def test_a_report_without_its_record_is_forgotten_and_not_sent_for_ever(ou
 async def test_without_a_clock_of_its_own_the_ledgers_clock_counts(make_outbox, ledger):
     outbox = make_outbox()
     seconds, _ = await ledger.redis.time()
-    report = await outbox.accept(ME, Content("x"), "k")
+    report = await outbox.accept((ME,), Content("x"), "k")
     assert abs(report.accepted_at.timestamp() - seconds) < 5
     assert await outbox.begin(report.id, LEASE)
 
@@ -336,15 +336,64 @@ async def test_a_power_cut_right_after_the_acceptance_loses_no_report(empty_redi
     lost = []
     for number in range(100):
         ledger = Ledger(server.url)
-        outbox = Outbox(ledger, Sealer([b"k" * 32]), b"pepper", module.BookingVendorSettings())
-        report = await outbox.accept(f"{number:052}", Content(SECRET), "k")
+        outbox = Outbox(ledger, Sealer([b"k" * 32]), lambda: (b"pepper",), module.BookingVendorSettings())
+        report = await outbox.accept((f"{number:052}",), Content(SECRET), "k")
         server.process.kill()
         await ledger.close()
         await asyncio.to_thread(server.start)
         ledger = Ledger(server.url)
-        outbox = Outbox(ledger, Sealer([b"k" * 32]), b"pepper", module.BookingVendorSettings())
+        outbox = Outbox(ledger, Sealer([b"k" * 32]), lambda: (b"pepper",), module.BookingVendorSettings())
         sending = await outbox.begin(report.id, LEASE)
         if sending is None or outbox.open(sending).text != SECRET:
             lost.append(report.id)
         await ledger.close()
     assert lost == []
+
+
+async def test_a_key_that_was_used_before_the_pepper_changed_gives_the_first_answer(ledger):
+    def box(*peppers):
+        return Outbox(ledger, Sealer([b"k" * 32]), lambda: peppers, module.BookingVendorSettings())
+
+    first = await box(b"old").accept((ME,), Content("x"), "k")
+    after = box(b"new", b"old")
+    again = await after.accept((OTHER, ME), Content("x"), "k")
+    assert (again.id, again.again) == (first.id, True)
+    with pytest.raises(IdempotencyKeyReused):
+        await after.accept((OTHER, ME), Content("another text"), "k")
+    assert not (await after.accept((OTHER, ME), Content("x"), "another key")).again
+
+
+async def test_the_reports_of_a_citizen_are_found_whatever_has_become_of_them(outbox, accept):
+    waits, sent = await accept(), await accept()
+    await accept(citizen=OTHER)
+    await outbox.deliver(await outbox.begin(sent.id, LEASE), "S-1")
+    assert await outbox.written_by({ME}) == [waits.id, sent.id]
+
+
+async def test_nothing_is_left_of_a_report_that_is_erased(outbox, accept, ledger):
+    keys = set(await ledger.redis.keys())
+    report = await accept()
+    await outbox.deliver(await outbox.begin(report.id, LEASE), "S-1")
+    await outbox.erase(report.id, undelivered=False)
+    left = set(await ledger.redis.keys()) - keys
+    assert left == {f"{{reports}}:rate:{ME}".encode()}
+    with pytest.raises(UnknownReport):
+        await outbox.erase(report.id, undelivered=False)
+
+
+async def test_what_the_vendor_has_not_got_is_erased_when_it_is_said_so(outbox, accept):
+    waits, dead = await accept(), await accept()
+    await outbox.reject(await outbox.begin(dead.id, LEASE), "bad_request")
+    for report in (waits, dead):
+        with pytest.raises(WrongState):
+            await outbox.erase(report.id, undelivered=False)
+        assert await outbox.record(report.id) is not None
+        await outbox.erase(report.id, undelivered=True)
+        assert await outbox.record(report.id) is None
+
+
+async def test_what_is_being_sent_is_not_erased_from_under_its_sender(outbox, accept):
+    report = await accept()
+    await outbox.begin(report.id, LEASE)
+    with pytest.raises(WrongState):
+        await outbox.erase(report.id, undelivered=True)

@@ -6,9 +6,10 @@ import pytest
 from playwright.sync_api import expect
 
 from config.celery import REGISTERS
-from ops.local import installation
+from ops.local import installation, wait_for
 from simulators.control import Control
 from tests.browser.conftest import check_with_axe, sign_in
+from workers.cache.timetable import ACTIVE, running_key
 from workers.domain.overview import SECTIONS, UNAVAILABLE_TEXT
 
 pytestmark = pytest.mark.xdist_group("processes")
@@ -34,7 +35,10 @@ def whole(tmp_path_factory):
 def control(whole):
     with Control(whole.upstreams) as it:
         it.reset()
-        with whole.redis["cache"].client() as cache:
+        with whole.redis["broker"].client() as broker, whole.redis["cache"].client() as cache:
+            # Nothing that an earlier test has asked for comes in between.
+            broker.delete(ACTIVE)
+            wait_for(lambda: not any(broker.zcard(running_key(name)) for name in REGISTERS), "the schedule's end")
             cache.flushall()
         yield it
         it.reset()

@@ -30,7 +30,7 @@ def entries(cache, sealer):
 
 @pytest.fixture
 def citizens(cache, sealer):
-    return Citizens(cache, sealer, "a pepper for tests alone", timedelta(days=30))
+    return Citizens(cache, sealer, lambda: (b"a pepper for tests alone",), timedelta(days=30))
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ def test_two_people_are_two_citizens(citizens):
 
 
 def test_another_pepper_makes_other_ids(citizens, cache, sealer):
-    others = Citizens(cache, sealer, "another pepper altogether", timedelta(days=1))
+    others = Citizens(cache, sealer, lambda: (b"another pepper altogether",), timedelta(days=1))
     assert others.id_of(CPR) != citizens.id_of(CPR)
 
 
@@ -62,5 +62,27 @@ async def test_a_number_copied_under_another_citizens_id_does_not_open(citizens,
 
 async def test_with_another_sealing_key_a_citizen_is_unknown_and_not_wrong(citizens, cache):
     citizen_id = await citizens.remember(CPR)
-    others = Citizens(cache, Sealer([b"x" * 32]), "a pepper for tests alone", timedelta(days=1))
+    others = Citizens(cache, Sealer([b"x" * 32]), lambda: (b"a pepper for tests alone",), timedelta(days=1))
     assert await others.recall(citizen_id) is None
+
+
+def test_the_ids_by_all_peppers_are_known_and_the_first_names(cache, sealer):
+    before = Citizens(cache, sealer, lambda: (b"old",), timedelta(days=1))
+    after = Citizens(cache, sealer, lambda: (b"new", b"old"), timedelta(days=1))
+    assert after.ids_of(CPR) == (after.id_of(CPR), before.id_of(CPR))
+    assert after.id_of(CPR) != before.id_of(CPR)
+
+
+def test_another_pepper_names_from_the_next_call_on(cache, sealer):
+    peppers = [b"old"]
+    citizens = Citizens(cache, sealer, lambda: tuple(peppers), timedelta(days=1))
+    before = citizens.id_of(CPR)
+    peppers.insert(0, b"new")
+    assert citizens.ids_of(CPR)[1] == before != citizens.id_of(CPR)
+
+
+async def test_who_is_forgotten_is_not_recalled(citizens):
+    citizen_id = await citizens.remember(CPR)
+    assert await citizens.forget(citizen_id)
+    assert await citizens.recall(citizen_id) is None
+    assert not await citizens.forget(citizen_id)

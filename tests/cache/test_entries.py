@@ -163,3 +163,37 @@ async def test_scripts_survive_being_flushed(entries, cache):
     await store(entries, 1)
     await cache.script_flush()
     assert await store(entries, 2)
+
+
+async def read_as(entries, citizen, *older):
+    return (await entries.read(citizen, ["su"], older))["su"]
+
+
+async def test_data_under_an_older_id_of_the_citizen_are_shown_until_newer_ones_come(entries):
+    await store(entries, 1, citizen=OTHER, age=HOUR)
+    entry = await read_as(entries, ME, OTHER)
+    assert (entry.sections, entry.fresh) == ({"su_attempts": [{"count": 1}]}, True)
+    await store(entries, 2, age=SECOND)
+    assert (await read_as(entries, ME, OTHER)).sections == {"su_attempts": [{"count": 2}]}
+    await store(entries, 3, citizen=OTHER)
+    assert (await read_as(entries, ME, OTHER)).sections == {"su_attempts": [{"count": 3}]}
+
+
+async def test_a_failure_under_the_id_of_now_stands_beside_the_data_under_the_older(entries):
+    await store(entries, 1, citizen=OTHER, age=13 * HOUR)
+    await fail(entries)
+    entry = await read_as(entries, ME, OTHER)
+    assert (entry.sections, entry.failure) == ({"su_attempts": [{"count": 1}]}, "timeout")
+
+
+async def test_what_is_asked_for_under_an_older_id_is_not_waited_for(entries):
+    await entries.mark_pending(OTHER, {"su": HOUR})
+    assert not (await read_as(entries, ME, OTHER)).pending
+
+
+async def test_nothing_is_left_of_an_entry_that_is_erased(entries):
+    await store(entries, 1)
+    await store(entries, 2, citizen=OTHER)
+    assert await entries.erase(ME, ["su", "udb"]) == 1
+    assert (await read(entries)).sections is None
+    assert (await read(entries, OTHER)).sections is not None

@@ -143,3 +143,24 @@ async def test_a_new_wish_counts_its_sendings_from_the_start(leases):
     await acquire(leases, ENDED)
     swept = [await leases.overdue("udb", ENDED) for _ in range(MAX_SENDINGS - 1)]
     assert all(found.again == (ME,) for found in swept)
+
+
+async def test_a_wish_that_is_withdrawn_is_nobodys_any_more(leases):
+    await acquire(leases)
+    assert await leases.withdraw(ME, "udb")
+    assert await leases.begin(ME, "udb", LONG) is None
+    assert await leases.withdraw(ME, "udb")
+
+
+async def test_a_run_that_is_at_it_is_not_withdrawn_until_it_ends(leases):
+    await acquire(leases)
+    lease = await leases.begin(ME, "udb", LONG)
+    assert not await leases.withdraw(ME, "udb")
+    await leases.settle(lease, None)
+    assert await leases.withdraw(ME, "udb")
+
+
+async def test_a_run_that_was_killed_holds_nothing_up(leases):
+    await acquire(leases)
+    await leases.begin(ME, "udb", ENDED)
+    assert await leases.withdraw(ME, "udb")

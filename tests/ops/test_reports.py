@@ -26,7 +26,7 @@ async def box(make_settings):
 
 @pytest.fixture
 async def rejected(box):
-    report = await box.accept("a" * 52, Content(SECRET, "/moedebooking", "4769"), "k")
+    report = await box.accept(("a" * 52,), Content(SECRET, "/moedebooking", "4769"), "k")
     sending = await box.begin(report.id, timedelta(seconds=10))
     await box.reject(sending, "bad_request", ANSWER.encode())
     return report.id
@@ -47,7 +47,7 @@ def registerbro(make_settings, project):
 
 
 async def test_the_dead_letters_are_listed_and_nothing_of_their_texts(registerbro, box, rejected):
-    await box.accept("b" * 52, Content("venter"), "k")
+    await box.accept(("b" * 52,), Content("venter"), "k")
     ended = registerbro("list", "--json")
     (listed,) = json.loads(ended.stdout)
     assert (listed["id"], listed["state"], listed["reason"]) == (rejected, "rejected", "bad_request")
@@ -58,7 +58,7 @@ async def test_the_dead_letters_are_listed_and_nothing_of_their_texts(registerbr
 
 
 async def test_other_states_are_listed_when_they_are_named(registerbro, box):
-    report = await box.accept("b" * 52, Content("venter"), "k")
+    report = await box.accept(("b" * 52,), Content("venter"), "k")
     ended = registerbro("list", "--json", "--state", "accepted", "--state", "sending")
     assert [one["id"] for one in json.loads(ended.stdout)] == [report.id]
 
@@ -81,7 +81,7 @@ async def test_a_replay_sends_anew(registerbro, box, rejected):
 
 
 async def test_a_halt_is_told_of(registerbro, box):
-    report = await box.accept("b" * 52, Content("venter"), "k")
+    report = await box.accept(("b" * 52,), Content("venter"), "k")
     sending = await box.begin(report.id, timedelta(seconds=10))
     await box.release(sending, "not_authorised", halt=timedelta(minutes=15))
     assert "the vendor refused our token" in registerbro("list").stdout

@@ -57,6 +57,9 @@ class Action(StrEnum):
     REPLAY_MESSAGE = "replay_message"
     DISCARD_MESSAGE = "discard_message"
     AUDIT_FOR = "audit_for"
+    FORGET = "forget"
+    RESEAL = "reseal"
+    RECOVER_REPORTS = "recover_reports"
 
 
 @dataclass(frozen=True, slots=True)

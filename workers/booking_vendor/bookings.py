@@ -153,5 +153,5 @@ def _headers(services: Services) -> dict[str, str]:
 
 def _key(services: Services, reference: str, key: str) -> str:
     """The citizen's own key as the vendor sees it: two citizens who send the same one never share an answer."""
-    pepper = services.settings.pepper.get_secret_value().encode()
+    pepper = services.keyring.peppers()[0]
     return hmac.new(pepper, f"booking:{reference}:{key}".encode(), hashlib.sha256).hexdigest()

@@ -15,7 +15,7 @@ import json
 import re
 import secrets
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -25,9 +25,11 @@ from redis.commands.core import AsyncScript
 from redis.typing import EncodableT
 
 from config.settings import BookingVendorSettings
+from workers.booking_vendor.recovery import PrivateRecoveryKey, RecoveryKey
+from workers.cache.keyring import Peppers
 from workers.cache.ledger import Ledger
 from workers.cache.scripts import ms
-from workers.cache.sealing import Sealer
+from workers.cache.sealing import Sealer, Unreadable
 
 PER_HOUR = 10
 """How many reports one citizen may hand in within any hour."""
@@ -39,6 +41,8 @@ KEPT_FOR = timedelta(days=90)
 """How long an ended report is kept: a dead letter whole, a delivered one without its text."""
 ANSWER_CHARACTERS = 500
 """As much of the vendor's answer is kept as says what is wrong."""
+LOOKED_AT_ONCE = 500
+"""How many reports are looked at in one round trip, when all are."""
 KEPT_ATTEMPTS = 200
 """More than seven days of waits hold, even when replayed."""
 
@@ -57,7 +61,8 @@ end
 """
 
 # KEYS: report, idempotency key, the citizen's acceptances, due.
-# ARGV: now, id, citizen, sealed content, fingerprint, give up after, most, within, first look after.
+# ARGV: now, id, citizen, sealed content, fingerprint, give up after, most, within, first look after,
+# the content sealed for its recovery.
 _ACCEPT = f"""{_CLOCK}
 local known = redis.call('HMGET', KEYS[2], 'id', 'fingerprint', 'accepted_at')
 if known[1] then
@@ -76,6 +81,7 @@ redis.call('PEXPIRE', KEYS[3], ARGV[8])
 redis.call('HSET', KEYS[2], 'id', ARGV[2], 'fingerprint', ARGV[5], 'accepted_at', now)
 redis.call('HSET', KEYS[1], 'state', 'accepted', 'citizen', ARGV[3], 'content', ARGV[4], 'key', KEYS[2],
   'accepted_at', now, 'due_at', now, 'give_up_at', now + ARGV[6], 'tries', 0)
+if ARGV[10] ~= '' then redis.call('HSET', KEYS[1], 'recovery', ARGV[10]) end
 redis.call('ZADD', KEYS[4], now + ARGV[9], ARGV[2])
 return {{'accepted', ARGV[2], now}}
 """
@@ -193,12 +199,30 @@ redis.call('DEL', KEYS[1], KEYS[2], found[2])
 return 'discarded'
 """
 
+# KEYS: report, attempts, due, texts, delivered, rejected, gave_up.
+# ARGV: now, id, whether also one that the vendor has not got.
+_ERASE = f"""{_CLOCK}
+local found = redis.call('HMGET', KEYS[1], 'state', 'key')
+if not found[1] then return '' end
+if found[1] ~= 'delivered' and (found[1] == 'sending' or ARGV[3] ~= '1') then return found[1] end
+redis.call('DEL', KEYS[1], KEYS[2], found[2])
+for i = 3, #KEYS do redis.call('ZREM', KEYS[i], ARGV[2]) end
+return 'erased'
+"""
+
+# KEYS: report. ARGV: now, the content as it was, as it is to be.
+_RECOVER = """
+if redis.call('HGET', KEYS[1], 'content') ~= ARGV[2] then return 0 end
+redis.call('HSET', KEYS[1], 'content', ARGV[3])
+return 1
+"""
+
 # KEYS: texts, delivered, rejected, gave_up.
 # ARGV: now, prefix of reports, of attempts, text kept for, kept for, how many at once.
 _TIDY = f"""{_CLOCK}
 local erased = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[4], 'LIMIT', 0, ARGV[6])
 for _, id in ipairs(erased) do
-  redis.call('HDEL', ARGV[2] .. id, 'content')
+  redis.call('HDEL', ARGV[2] .. id, 'content', 'recovery')
   redis.call('ZREM', KEYS[1], id)
 end
 local removed = 0
@@ -339,6 +363,14 @@ class Tidied:
     reports: int
 
 
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """How many reports open again, and how many do not with any key."""
+
+    reports: int
+    lost: int
+
+
 class Outbox:
     """Keeps reports until the vendor has them. Every method raises REDIS_DOWN errors.
 
@@ -349,14 +381,15 @@ class Outbox:
         self,
         ledger: Ledger,
         sealer: Sealer,
-        pepper: bytes,
+        peppers: Peppers,
         settings: BookingVendorSettings,
         clock: Callable[[], int] | None = None,
     ) -> None:
         self._ledger = ledger
         self._sealer = sealer
-        self._pepper = pepper
+        self._peppers = peppers
         self._settings = settings
+        self._recovery = RecoveryKey(settings.recovery_key) if settings.recovery_key else None
         self._clock = clock
         script = ledger.redis.register_script
         self._accept: AsyncScript = script(_ACCEPT)
@@ -368,18 +401,27 @@ class Outbox:
         self._deliver: AsyncScript = script(_DELIVER)
         self._replay: AsyncScript = script(_REPLAY)
         self._discard: AsyncScript = script(_DISCARD)
+        self._erase: AsyncScript = script(_ERASE)
+        self._recover: AsyncScript = script(_RECOVER)
         self._tidy: AsyncScript = script(_TIDY)
         self._standing: AsyncScript = script(_STANDING)
 
-    async def accept(self, citizen_id: str, content: Content, idempotency_key: str) -> Accepted:
+    async def accept(self, citizen_ids: tuple[str, ...], content: Content, idempotency_key: str) -> Accepted:
         """Keeps a report; returns once it is on disk. The same key with the same text gives the first answer.
 
+        `citizen_ids` is the author's id, and behind it those by the other peppers, in the peppers' order.
         Raises IdempotencyKeyReused, TooManyReports and LedgerNotDurable, after each of which nothing was kept; after
         any other REDIS_DOWN error that is not known, and the same key should be used again.
         """
+        peppers = self._peppers()
+        for older_id, pepper in zip(citizen_ids[1:], peppers[1:], strict=False):
+            if (earlier := await self._earlier(older_id, pepper, content, idempotency_key)) is not None:
+                return earlier
+        citizen_id = citizen_ids[0]
         report_id = _new_id()
         values = json.dumps([content.text, content.page, content.error_code], ensure_ascii=False).encode()
         sealed = self._sealer.seal(values, f"{_report(report_id)}#content")
+        recovery = self._recovery.seal(values, f"{_report(report_id)}#recovery") if self._recovery else b""
         keys = [_report(report_id), self._key(citizen_id, idempotency_key), f"{_PREFIX}rate:{citizen_id}", _DUE]
         verdict, *facts = await self._ledger.durably(
             self._accept,
@@ -388,11 +430,12 @@ class Outbox:
                 report_id,
                 citizen_id,
                 sealed,
-                self._fingerprint(content.text),
+                _fingerprint(peppers[0], content.text),
                 ms(self._settings.give_up_after),
                 PER_HOUR,
                 ms(_HOUR),
                 ms(QUEUED_FOR),
+                recovery,
             ),
             repeatable=True,
         )
@@ -401,6 +444,17 @@ class Outbox:
         if verdict == b"limited":
             raise TooManyReports(timedelta(milliseconds=int(facts[0])))
         return Accepted(facts[0].decode(), _datetime(facts[1]), again=verdict == b"again")
+
+    async def _earlier(self, citizen_id: str, pepper: bytes, content: Content, idempotency_key: str) -> Accepted | None:
+        """What this key was used for before the pepper changed, if it was. Raises IdempotencyKeyReused."""
+        key = self._key(citizen_id, idempotency_key)
+        known: list[Any] = await self._ledger.redis.hmget(key, ["id", "fingerprint", "accepted_at"])
+        report_id, fingerprint, accepted_at = known
+        if report_id is None:
+            return None
+        if fingerprint.decode() != _fingerprint(pepper, content.text):
+            raise IdempotencyKeyReused
+        return Accepted(report_id.decode(), _datetime(accepted_at), again=True)
 
     async def take_due(self, at_once: int = 100) -> tuple[str, ...]:
         """The ids of reports that somebody should send now; none while sending is halted.
@@ -484,6 +538,54 @@ class Outbox:
         if found != b"discarded":
             raise WrongState(State(found.decode()))
 
+    async def erase(self, report_id: str, *, undelivered: bool) -> None:
+        """Removes a report, with or without its having reached the vendor, and leaves no trace of it.
+
+        Raises UnknownReport, and WrongState while it is being sent, or when the vendor has not got it and that matters.
+        """
+        keys = [_report(report_id), _attempts(report_id), _DUE, _TEXTS, *map(_ended, ENDED)]
+        found = await self._ledger.durably(self._erase, keys, self._args(report_id, int(undelivered)))
+        if not found:
+            raise UnknownReport(report_id)
+        if found != b"erased":
+            raise WrongState(State(found.decode()))
+
+    async def written_by(self, citizen_ids: Collection[str]) -> list[str]:
+        """The ids of all reports that are kept of a citizen. Every report is looked at."""
+        wanted = {citizen_id.encode() for citizen_id in citizen_ids}
+        return [report_id async for report_id, (author,) in self._all("citizen") if author in wanted]
+
+    async def recover(self, key: PrivateRecoveryKey) -> Recovered:
+        """Seals anew, with the newest key, each report that no sealing key opens and the recovery key does."""
+        recovered = lost = 0
+        async for report_id, (content, recovery) in self._all("content", "recovery"):
+            if content is None:
+                continue
+            try:
+                self._opened(report_id, content)
+            except Unreadable:
+                try:
+                    values = key.open(recovery or b"", f"{_report(report_id)}#recovery")
+                except Unreadable:
+                    lost += 1
+                    continue
+                sealed = self._sealer.seal(values, f"{_report(report_id)}#content")
+                await self._ledger.durably(self._recover, [_report(report_id)], self._args(content, sealed))
+                recovered += 1
+        return Recovered(recovered, lost)
+
+    async def _all(self, *fields: str) -> AsyncIterator[tuple[str, list[bytes | None]]]:
+        """Each report that is kept, with these of its fields. One that changes its state meanwhile may come twice."""
+        for place in (_DUE, *map(_ended, ENDED)):
+            ids: list[bytes] = list(await self._ledger.redis.zrange(place, 0, -1))  # type: ignore[arg-type]
+            for start in range(0, len(ids), LOOKED_AT_ONCE):
+                some = [report_id.decode() for report_id in ids[start : start + LOOKED_AT_ONCE]]
+                pipeline = self._ledger.redis.pipeline(transaction=False)
+                for report_id in some:
+                    pipeline.hmget(_report(report_id), list(fields))
+                for report_id, values in zip(some, await pipeline.execute(), strict=True):
+                    yield report_id, values
+
     async def tidy(self, at_once: int = 500) -> Tidied:
         """Erases and removes what has been kept long enough, at most so many of each kind."""
         args = self._args(_report(""), _attempts(""), ms(TEXT_KEPT_FOR), ms(KEPT_FOR), at_once)
@@ -562,9 +664,10 @@ class Outbox:
         digest = hashlib.sha256(f"{citizen_id} {idempotency_key}".encode("utf-8", "surrogatepass"))
         return f"{_PREFIX}key:{digest.hexdigest()}"
 
-    def _fingerprint(self, text: str) -> str:
-        """Tells texts apart, and tells nothing of them to who has not the pepper."""
-        return hmac.digest(self._pepper, text.encode(), hashlib.sha256).hex()
+
+def _fingerprint(pepper: bytes, text: str) -> str:
+    """Tells texts apart, and tells nothing of them to who has not the pepper."""
+    return hmac.digest(pepper, text.encode(), hashlib.sha256).hex()
 
 
 def _new_id() -> str:

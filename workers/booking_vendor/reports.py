@@ -82,7 +82,7 @@ async def submit(
     if not 0 < len(idempotency_key) <= LONGEST_KEY:
         raise InvalidContext(f"the idempotency key is not 1 to {LONGEST_KEY} characters long")
     try:
-        accepted = await outbox(services).accept(services.citizens.id_of(citizen), content, idempotency_key)
+        accepted = await outbox(services).accept(services.citizens.ids_of(citizen), content, idempotency_key)
     except LedgerNotDurable as error:
         log.critical("report_refused", detail=str(error))
         metrics.REPORTS.labels("refused_not_durable").inc()
@@ -106,16 +106,15 @@ async def status(services: Services, citizen: Cpr, report_id: str) -> Status | N
         record = await outbox(services).record(report_id)
     except REDIS_DOWN:
         raise LedgerUnavailable("the ledger does not answer") from None
-    if record is None or record.citizen_id != services.citizens.id_of(citizen):
+    if record is None or record.citizen_id not in services.citizens.ids_of(citizen):
         return None
     return Status(record.id, record.state, record.accepted_at, record.case)
 
 
 def outbox(services: Services) -> Outbox:
     """The outbox over the process's connections."""
-    settings = services.settings
-    pepper = settings.pepper.get_secret_value().encode()
-    return Outbox(services.ledger, services.sealer, pepper, settings.booking_vendor, services.clock)
+    settings = services.settings.booking_vendor
+    return Outbox(services.ledger, services.sealer, services.keyring.peppers, settings, services.clock)
 
 
 def send(report_id: str) -> None:

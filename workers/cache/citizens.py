@@ -11,6 +11,7 @@ import structlog
 from redis.asyncio import Redis
 
 from workers import metrics
+from workers.cache.keyring import Peppers
 from workers.cache.sealing import Sealer, Unreadable
 from workers.domain.cpr import Cpr
 
@@ -28,22 +29,22 @@ def is_citizen_id(text: object) -> bool:
 
 
 class Citizens:
-    """Makes citizen ids, and remembers for a while whose they are."""
+    """Makes citizen ids, and remembers for a while whose they are. `peppers` gives the peppers of now, newest first."""
 
-    def __init__(self, redis: Redis, sealer: Sealer, pepper: str, kept_for: timedelta) -> None:
+    def __init__(self, redis: Redis, sealer: Sealer, peppers: Peppers, kept_for: timedelta) -> None:
         self._redis = redis
         self._sealer = sealer
-        self._pepper = pepper.encode()
+        self._peppers = peppers
         self._kept_for = kept_for
-        self._known_ids = lru_cache(KNOWN_IDS)(self._id_of)
+        self._known_ids = lru_cache(KNOWN_IDS)(_ids_of)
 
     def id_of(self, cpr: Cpr) -> str:
         """The citizen id: HMAC-SHA-256 of the ten digits under the pepper, as lower-case base32 without padding."""
-        return self._known_ids(cpr)
+        return self.ids_of(cpr)[0]
 
-    def _id_of(self, cpr: Cpr) -> str:
-        digest = hmac.digest(self._pepper, cpr.digits.encode(), hashlib.sha256)
-        return base64.b32encode(digest).decode().rstrip("=").lower()
+    def ids_of(self, cpr: Cpr) -> tuple[str, ...]:
+        """The citizen id, and behind it those by the other peppers that are known, newest first."""
+        return self._known_ids(cpr, self._peppers())
 
     async def remember(self, cpr: Cpr) -> str:
         """Keeps the way back from the citizen's id for as long as citizens are kept. Returns the id."""
@@ -64,6 +65,15 @@ class Citizens:
             metrics.UNREADABLE.labels("citizen").inc()
             log.error("citizen_unreadable", citizen=citizen_id, detail=str(error))
             return None
+
+    async def forget(self, citizen_id: str) -> bool:
+        """There is no way back from this id any more. False when there was none."""
+        return bool(await self._redis.delete(_key(citizen_id)))
+
+
+def _ids_of(cpr: Cpr, peppers: tuple[bytes, ...]) -> tuple[str, ...]:
+    digests = (hmac.digest(pepper, cpr.digits.encode(), hashlib.sha256) for pepper in peppers)
+    return tuple(base64.b32encode(digest).decode().rstrip("=").lower() for digest in digests)
 
 
 def _key(citizen_id: str) -> str:

@@ -6,7 +6,7 @@ milliseconds since 1970, so that no two machines need agree; a caller says how l
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -112,15 +112,21 @@ class Entries:
         self._outdate: AsyncScript = redis.register_script(_OUTDATE)
         self._pending: AsyncScript = redis.register_script(_PENDING)
 
-    async def read(self, citizen_id: str, registers: Iterable[str]) -> dict[str, Entry]:
-        """The entries of these registers, in one round trip."""
+    async def read(self, citizen_id: str, registers: Iterable[str], older_ids: Sequence[str] = ()) -> dict[str, Entry]:
+        """The entries of these registers, in one round trip.
+
+        `older_ids` are what the citizen was called before the pepper changed, newest first: data that are kept under
+        one of them are the citizen's too, until newer ones come.
+        """
         registers = tuple(registers)
-        keys = [entry_key(citizen_id, register) for register in registers]
+        places = [(register, who) for register in registers for who in (citizen_id, *older_ids)]
+        keys = [entry_key(who, register) for register, who in places]
         now, found = await self._together.read(keys)
-        return {
-            register: self._entry(key, dict(zip(fields[::2], fields[1::2], strict=True)), now)
-            for register, key, fields in zip(registers, keys, found, strict=True)
-        }
+        entries: dict[str, Entry] = {}
+        for (register, _), key, fields in zip(places, keys, found, strict=True):
+            entry = self._entry(key, dict(zip(fields[::2], fields[1::2], strict=True)), now)
+            entries[register] = _with_newest_data(entries[register], entry) if register in entries else entry
+        return entries
 
     async def _read_keys(self, keys: Sequence[str]) -> tuple[int, list[list[bytes]]]:
         now, *found = await self._read_script(keys=list(keys))
@@ -176,6 +182,11 @@ class Entries:
         """Takes back the data of an entry."""
         await self._redis.hdel(entry_key(citizen_id, register), "data", "fetched_at", "fresh_until", "usable_until")
 
+    async def erase(self, citizen_id: str, registers: Iterable[str]) -> int:
+        """Nothing is left of these entries; returns how many there were."""
+        erased = [await self._redis.delete(entry_key(citizen_id, register)) for register in registers]
+        return sum(erased)
+
     async def outdate(self, citizen_id: str, register: str) -> None:
         """The data are known to be out of date: they may still be shown, and asking again is of use at once."""
         await self._outdate(keys=[entry_key(citizen_id, register)])
@@ -204,6 +215,19 @@ class Entries:
     def _opened(self, key: str, sealed: bytes) -> dict[str, list[dict[str, Any]]]:
         opened: dict[str, list[dict[str, Any]]] = pydantic_core.from_json(self._sealer.open(sealed, f"{key}#data"))
         return opened
+
+
+def _with_newest_data(entry: Entry, older: Entry) -> Entry:
+    """`entry`, with the data of `older` if those are newer or there are no others."""
+    if older.fetched_at is None or (entry.fetched_at is not None and entry.fetched_at >= older.fetched_at):
+        return entry
+    return replace(
+        entry,
+        sections=older.sections,
+        fetched_at=older.fetched_at,
+        fresh_until=older.fresh_until,
+        fresh=older.fresh,
+    )
 
 
 def entry_key(citizen_id: str, register: str) -> str:

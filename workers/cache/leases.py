@@ -111,6 +111,14 @@ redis.call('HDEL', KEYS[2], 'owner')
 redis.call('ZREM', KEYS[3], ARGV[1])
 return redis.call('ZADD', KEYS[1], 'XX', 'CH', now, ARGV[1])
 """
+_WITHDRAW = f"""{NOW}
+-- ARGV: citizen.
+local ends = tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]))
+if ends and ends > now and redis.call('HEXISTS', KEYS[2], 'owner') == 1 then return 0 end
+redis.call('DEL', KEYS[2])
+redis.call('ZREM', KEYS[1], ARGV[1])
+return 1
+"""
 _OVERDUE = f"""{NOW}
 -- KEYS: the sorted set. ARGV: prefix of the hashes, length, most sendings, how many at once.
 local again, given_up = {{}}, {{}}
@@ -168,6 +176,7 @@ class Leases:
         self._begin: AsyncScript = redis.register_script(_BEGIN)
         self._settle: AsyncScript = redis.register_script(_SETTLE)
         self._hand_back: AsyncScript = redis.register_script(_HAND_BACK)
+        self._withdraw: AsyncScript = redis.register_script(_WITHDRAW)
         self._overdue: AsyncScript = redis.register_script(_OVERDUE)
 
     async def acquire(self, citizen_id: str, register: str, length: timedelta, wish: Wish) -> bool:
@@ -210,6 +219,10 @@ class Leases:
         """The run ends without a result: the refresh is wanted again at once."""
         keys = [*_keys(lease.register, lease.citizen_id), running_key(lease.register)]
         await self._hand_back(keys=keys, args=[lease.citizen_id, lease.owner])
+
+    async def withdraw(self, citizen_id: str, register: str) -> bool:
+        """The refresh is not wanted any more, whoever wanted it. False while a run is at it: its lease has an end."""
+        return bool(await self._withdraw(keys=_keys(register, citizen_id), args=[citizen_id]))
 
     async def overdue(self, register: str, length: timedelta, at_once: int = 100) -> Overdue:
         """Takes, for `length`, the leases that ended without a result; each is given to one sweep only."""

@@ -7,7 +7,7 @@ the field's, so that a value which is moved under another citizen's key does not
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -23,29 +23,58 @@ class Unreadable(Exception):
 
 
 class Sealer:
-    """Seals with the newest key and opens with any. `keys` are 32 bytes each, newest first."""
+    """Seals with the newest key and opens with any. `keys` are 32 bytes each, newest first.
 
-    def __init__(self, keys: Sequence[bytes]) -> None:
+    `look` is called before each use: who owns the keys may give others by `use`.
+    """
+
+    def __init__(self, keys: Sequence[bytes], look: Callable[[], None] = lambda: None) -> None:
+        self._look = look
+        self._keys: tuple[bytes, ...] = ()
+        self.use(keys)
+
+    def use(self, keys: Sequence[bytes]) -> None:
+        """Has these keys from now on."""
         if not keys:
             raise ValueError("at least one key is needed")
-        self._ciphers = {key_id(key): AESGCM(key) for key in reversed(keys)}
-        self._newest = key_id(keys[0])
+        if tuple(keys) == self._keys:
+            return
+        ciphers = {key_id(key): AESGCM(key) for key in reversed(keys)}
+        # One assignment, so that no thread seals with one key under the name of another.
+        self._newest, self._ciphers = (key_id(keys[0]), AESGCM(keys[0])), ciphers
+        self._keys = tuple(keys)
+
+    @property
+    def key_ids(self) -> tuple[bytes, ...]:
+        """The ids of the keys, that of the one which seals first."""
+        self._look()
+        return tuple(dict.fromkeys(map(key_id, self._keys)))
 
     def seal(self, content: bytes, bound_to: str) -> bytes:
         """`content` sealed for the place `bound_to`."""
+        self._look()
         nonce = os.urandom(NONCE_BYTES)
-        return VERSION + self._newest + nonce + self._ciphers[self._newest].encrypt(nonce, content, bound_to.encode())
+        name, cipher = self._newest
+        return VERSION + name + nonce + cipher.encrypt(nonce, content, bound_to.encode())
 
     def open(self, sealed: bytes, bound_to: str) -> bytes:
         """What was sealed for the place `bound_to`. Raises Unreadable."""
-        cipher = self._ciphers.get(sealed[len(VERSION) : len(VERSION) + KEY_ID_BYTES])
-        if sealed[: len(VERSION)] != VERSION or cipher is None:
+        self._look()
+        cipher = self._ciphers.get(sealed_with(sealed) or b"")
+        if cipher is None:
             raise Unreadable("sealed with a key that is not known here")
         nonce, ciphertext = sealed[_HEADER_BYTES - NONCE_BYTES : _HEADER_BYTES], sealed[_HEADER_BYTES:]
         try:
             return cipher.decrypt(nonce, ciphertext, bound_to.encode())
         except (InvalidTag, ValueError):
             raise Unreadable("altered, or moved from another place") from None
+
+
+def sealed_with(sealed: bytes) -> bytes | None:
+    """The id of the key that sealed a value; None when it is no sealed value."""
+    if sealed[: len(VERSION)] != VERSION or len(sealed) < _HEADER_BYTES:
+        return None
+    return sealed[len(VERSION) : len(VERSION) + KEY_ID_BYTES]
 
 
 def key_id(key: bytes) -> bytes:

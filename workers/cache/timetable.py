@@ -121,6 +121,14 @@ class Timetable:
         """The schedule ends for this citizen at once: what is on its way for them will find that out."""
         await self._redis.zrem(ACTIVE, citizen_id)
 
+    async def erase(self, citizen_id: str, registers: Iterable[str]) -> None:
+        """Nothing of this citizen is left in the timetable."""
+        keys = [
+            key for register in registers for key in (due_key(register), taken_key(register), running_key(register))
+        ]
+        for key in (ACTIVE, *keys):
+            await self._redis.zrem(key, citizen_id)
+
     async def take(
         self,
         register: str,

@@ -11,14 +11,13 @@ import secrets
 import ssl
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Generic, Self, TypeVar
+from typing import Self, TypeVar
 
 import structlog
 from cryptography import x509
@@ -28,8 +27,9 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import pkcs12
 
-from config.settings import Settings, SettingsError, UpstreamSettings, variable
+from config.settings import Settings, UpstreamSettings, variable
 from workers import metrics
+from workers.watched import Unusable, Watched
 
 log = structlog.get_logger()
 
@@ -43,7 +43,7 @@ T = TypeVar("T")
 PrivateKey = RSAPrivateKey | EllipticCurvePrivateKey
 
 
-class CertificateError(Exception):
+class CertificateError(Unusable):
     """A file holds no certificate that can be used; the message continues »the file …«."""
 
 
@@ -174,52 +174,6 @@ def _in_memory(content: bytes) -> Iterator[str]:
             yield file.name
 
 
-class Watched(Generic[T]):
-    """What a file holds, and holds anew when it changes; `setting` names it for people.
-
-    Raises SettingsError when the file cannot be used at first. Later that leaves what there was, and is said once,
-    until the file is in order again.
-    """
-
-    def __init__(self, setting: str, path: Path, parse: Callable[[bytes], T]) -> None:
-        self.setting = setting
-        self._path = path
-        self._parse = parse
-        self._lock = threading.Lock()
-        self._complained = False
-        try:
-            self._seen, self.value = self._read()
-        except (CertificateError, OSError) as error:
-            raise SettingsError(f"{setting}: {_told(error)}") from None
-
-    def look(self) -> None:
-        """Reads the file again if it has changed, or if it was not in order; for one thread at a time."""
-        with self._lock:
-            try:
-                if self._state() != self._seen:
-                    self._seen, self.value = self._read()
-                    log.info("certificate_reloaded", setting=self.setting)
-            except (CertificateError, SettingsError, OSError) as error:
-                if not self._complained:
-                    log.error("certificate_not_reloaded", setting=self.setting, detail=_told(error))
-                self._complained = True
-            else:
-                self._complained = False
-
-    def _read(self) -> tuple[tuple[int, ...], T]:
-        # The state comes first, so that a file that changes while it is read is read again.
-        state = self._state()
-        return state, self._parse(self._path.read_bytes())
-
-    def _state(self) -> tuple[int, ...]:
-        status = self._path.stat()
-        return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
-
-
-def _told(error: Exception) -> str:
-    return f"cannot be read: {error.strerror}" if isinstance(error, OSError) else str(error)
-
-
 class Certificates:
     """All certificates of one upstream, by the names of their settings.
 
@@ -298,7 +252,11 @@ class Certificates:
 
     def _watched(self, upstream: str, name: str, path: Path, parse: Callable[[bytes, str | None], T]) -> Watched[T]:
         return Watched(
-            variable(upstream, name), path, lambda content: parse(content, self._secret(f"{name}_passphrase"))
+            variable(upstream, name),
+            path,
+            lambda content: parse(content, self._secret(f"{name}_passphrase")),
+            reloaded=lambda setting: log.info("certificate_reloaded", setting=setting),
+            not_reloaded=lambda setting, why: log.error("certificate_not_reloaded", setting=setting, detail=why),
         )
 
 

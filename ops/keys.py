@@ -1,0 +1,239 @@
+"""`registerbro keys`: which keys seal what is kept, and another in their place, while everything runs."""
+
+import asyncio
+import base64
+import getpass
+import json
+import os
+import secrets
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from config.settings import PREFIX, SEALING_KEY_BYTES, parse_pepper, parse_peppers, parse_sealing_keys
+from ops.audit import auditable, not_recorded
+from ops.console import fail, open_settings
+from ops.secrets import copies
+from workers.audit import Action, AuditNotWritten
+from workers.cache.keyring import LOOK_EVERY_SECONDS
+from workers.cache.resealing import Kind, Resealing
+from workers.cache.sealing import key_id
+from workers.connections import REDIS_DOWN
+from workers.runtime import Services
+
+cli = typer.Typer(no_args_is_help=True, help="The keys that seal what is kept, and the pepper that names citizens.")
+
+T = TypeVar("T")
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+KNOWN_AFTER_SECONDS = 5 * LOOK_EVERY_SECONDS
+"""How long a key is everybody's before it is the first: processes look at their files that often, unless frozen."""
+SAY_EVERY = 1000
+
+
+class What(StrEnum):
+    """What can be rotated."""
+
+    SEALING = "sealing"
+    PEPPER = "pepper"
+
+
+@cli.command()
+def rotate(
+    what: Annotated[What, typer.Argument(help="The key that seals, or the pepper that names citizens.")],
+    folder: Annotated[
+        Path | None, typer.Option("--secrets", help="The folder of `registerbro secrets`, in place of this process's.")
+    ] = None,
+    wait: Annotated[
+        float, typer.Option(min=0, help="For how many seconds the new one is known everywhere before it is used.")
+    ] = KNOWN_AFTER_SECONDS,
+) -> None:
+    """Make a new key the first, while everything runs; what the old ones sealed stays readable.
+
+    The files are changed twice: at first the new one stands behind the others, so that everybody knows it, and then
+    in front of them. Where files reach their processes slowly, a longer --wait is needed.
+    """
+    try:
+        (_rotate_sealing if what is What.SEALING else _rotate_pepper)(_files(folder), wait)
+    except (OSError, ValueError) as error:
+        fail(f"not rotated: {error}", status=1)
+
+
+@cli.command()
+def reseal(reason: Annotated[str, typer.Option(help="Why; kept on record.")] = "") -> None:
+    """Seal anew, with the newest key, what older ones sealed. It may be broken off, and begun again."""
+    settings = auditable()
+
+    async def run(services: Services) -> Counter[bool]:
+        done: Counter[bool] = Counter()
+        async with services.journal.action(Action.RESEAL, getpass.getuser(), reason=reason):
+            async for opened in _resealing(services).renew_all():
+                done[opened] += 1
+                if done.total() % SAY_EVERY == 0:
+                    print(f"{done.total()} values …", file=sys.stderr)
+        return done
+
+    try:
+        done = _with_services(settings, run)
+    except AuditNotWritten as error:
+        not_recorded(error)
+    print(f"sealed anew: {done[True]} values; {done[False]} do not open with any key")
+    if done[False]:
+        raise typer.Exit(1)
+
+
+@cli.command()
+def status(as_json: AsJson = False) -> None:  # noqa: FBT002
+    """Show how much each key has sealed, and how many citizens each pepper names. Exit status 1 if a key is missing."""
+    settings = open_settings()
+
+    async def look(services: Services) -> dict[str, Any]:
+        sealed: Counter[tuple[bytes | None, Kind]] = Counter()
+        citizens: Counter[int | None] = Counter()
+        async for value in _resealing(services).values():
+            sealed[value.key_id, value.kind] += 1
+            if value.kind is Kind.CITIZEN:
+                citizens[await _pepper_of(services, value.key)] += 1
+        known = services.sealer.key_ids
+        strangers = sorted({key for key, _ in sealed} - set(known), key=lambda key: key or b"")
+        return {
+            "sealing_keys": [_of_key(key, sealed, newest=key == known[0]) for key in known],
+            "missing_keys": [_of_key(key, sealed, newest=False) for key in strangers],
+            "peppers": [
+                {"newest": place == 0, "citizens": citizens[place]} for place in range(len(services.keyring.peppers()))
+            ],
+            "citizens_of_no_pepper": citizens[None],
+        }
+
+    found = _with_services(settings, look)
+    if as_json:
+        print(json.dumps(found, indent=2))
+    else:
+        for key in (*found["sealing_keys"], *found["missing_keys"]):
+            told = "seals" if key["newest"] else ("MISSING" if key in found["missing_keys"] else "opens")
+            print(
+                f"key {key['id']}  {told:<7}  " + "  ".join(f"{key[kind]} {kind.replace('y', 'ie')}s" for kind in Kind)
+            )
+        for place, pepper in enumerate(found["peppers"], 1):
+            told = "names" if pepper["newest"] else "finds"
+            print(f"pepper {place}      {told:<7}  {pepper['citizens']} citizens")
+        if found["citizens_of_no_pepper"]:
+            print(f"{found['citizens_of_no_pepper']} citizens have an id of a pepper that is not known, or do not open")
+    if found["missing_keys"]:
+        raise typer.Exit(1)
+
+
+def _of_key(key: bytes | None, sealed: Counter[tuple[bytes | None, Kind]], *, newest: bool) -> dict[str, Any]:
+    return {
+        "id": key.hex() if key else "none",
+        "newest": newest,
+        **{kind.value: sealed[key, kind] for kind in Kind},
+    }
+
+
+async def _pepper_of(services: Services, key: str) -> int | None:
+    """The place of the pepper that made the id in a citizen's key; None when none did, or it does not open."""
+    citizen_id = key.partition("{")[2].rstrip("}")
+    cpr = await services.citizens.recall(citizen_id)
+    ids = services.citizens.ids_of(cpr) if cpr else ()
+    return ids.index(citizen_id) if citizen_id in ids else None
+
+
+def _resealing(services: Services) -> Resealing:
+    return Resealing(services.cache, services.ledger.redis, services.sealer)
+
+
+def _with_services(settings: Any, use: Callable[[Services], Any]) -> Any:  # noqa: ANN401
+    async def run() -> Any:  # noqa: ANN401
+        services = Services(settings)
+        try:
+            return await use(services)
+        finally:
+            await services.close()
+
+    try:
+        return asyncio.run(run())
+    except REDIS_DOWN as error:
+        fail(f"the cache or the ledger cannot be read: {type(error).__name__}", status=1)
+
+
+class Secret:
+    """One secret, in all the files that hold it."""
+
+    def __init__(self, name: str, paths: Iterable[Path]) -> None:
+        self.name = name
+        self._paths = tuple(paths)
+
+    def read(self) -> str:
+        """What all of them hold. Raises ValueError when they differ."""
+        texts = {path.read_text(encoding="utf-8").strip() for path in self._paths}
+        if len(texts) != 1:
+            raise ValueError(f"the files of {self.name} differ: {', '.join(map(str, self._paths))}")
+        return texts.pop()
+
+    def write(self, values: Iterable[str]) -> None:
+        """Puts these in, comma-separated; a reader sees a file as it was or as it is, and nothing in between."""
+        for path in self._paths:
+            beside = path.with_name(f".{path.name}.new")
+            beside.touch(mode=path.stat().st_mode & 0o777)
+            beside.write_text(",".join(values), encoding="utf-8")
+            os.replace(beside, path)
+
+
+def _files(folder: Path | None) -> Callable[[str], Secret]:
+    """Where the secrets are, by name."""
+
+    def of_this_process(name: str) -> Secret:
+        path = os.environ.get(f"{PREFIX}{name.upper()}_FILE")
+        if not path:
+            fail(f"{PREFIX}{name.upper()}_FILE: is missing; only what is given as a file can change while it is used")
+        return Secret(name, [Path(path)])
+
+    return of_this_process if folder is None else lambda name: Secret(name, copies(folder, name))
+
+
+def _rotate_sealing(files: Callable[[str], Secret], wait: float) -> None:
+    secret = files("sealing_keys")
+    old = _listed(secret.read(), parse_sealing_keys)
+    new = base64.urlsafe_b64encode(secrets.token_bytes(SEALING_KEY_BYTES)).decode()
+    secret.write((*old, new))
+    _known_everywhere(wait)
+    secret.write((new, *old))
+    print(f"key {key_id(base64.urlsafe_b64decode(new)).hex()} seals from now on; `registerbro keys reseal` seals anew "
+          "what the older ones did, and `registerbro keys status` tells when they may go")  # fmt: skip
+
+
+def _rotate_pepper(files: Callable[[str], Secret], wait: float) -> None:
+    secret, others = files("pepper"), files("other_peppers")
+    old = parse_pepper(secret.read())
+    if "," in old:
+        raise ValueError("the pepper holds a comma, and cannot stand in the list of the others")
+    before = _listed(others.read(), parse_peppers)
+    new = secrets.token_urlsafe(32)
+    others.write((new, *before))
+    _known_everywhere(wait)
+    # The old one is among the others before it goes from its place, and is then still known everywhere.
+    others.write((new, old, *before))
+    _known_everywhere(wait)
+    secret.write([new])
+    _known_everywhere(wait)
+    others.write((old, *before))
+    print("a new pepper names citizens from now on; by the older ones they are found as long as those are kept: "
+          "30 days for the schedule, 90 for the status of fault reports")  # fmt: skip
+
+
+def _listed(text: str, parse: Callable[[str], object]) -> tuple[str, ...]:
+    """The values of a list as they are written, each of which is as it should be. Raises ValueError."""
+    parse(text)
+    return tuple(value.strip() for value in text.split(",") if value.strip())
+
+
+def _known_everywhere(wait: float) -> None:
+    print(f"waiting {wait:g} s, until every process has looked at its files …", file=sys.stderr)
+    time.sleep(wait)
