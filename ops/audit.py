@@ -4,20 +4,20 @@ import asyncio
 import getpass
 import json
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from config.settings import PREFIX, Settings, SettingsError
 from config.windows import DENMARK
 from ops.console import cpr_from_input, fail, open_settings
+from ops.work import not_recorded, with_services
 from workers.audit import Action, AuditNotWritten, LookUp, OperatorAction, Verdict, concerning, usable, verify
-from workers.connections import REDIS_DOWN
 from workers.domain.cpr import Cpr, InvalidCpr
 from workers.runtime import Runtime, Services
 
@@ -38,11 +38,6 @@ def auditable() -> Settings:
     except SettingsError as error:
         fail(f"{error}: this is put on record, or not done")
     return settings
-
-
-def not_recorded(error: AuditNotWritten) -> NoReturn:
-    """Ends the command in one line."""
-    fail(f"the audit log cannot be written, so nothing was done: {error}", status=1)
 
 
 @contextmanager
@@ -95,7 +90,7 @@ def verify_(as_json: AsJson = False) -> None:  # noqa: FBT002
             verdict = verdict if verdict.intact else await _look(services, directory)
         return verdict
 
-    verdict = _with_services(settings, look)
+    verdict = with_services(settings, look, "the audit log or the ledger cannot be read")
     if as_json:
         print(json.dumps({"intact": verdict.intact, **asdict(verdict)}, ensure_ascii=False, indent=2))
     else:
@@ -136,7 +131,7 @@ def for_(
         async with services.journal.action(Action.AUDIT_FOR, by, citizen_id=ids[0], reason=reason):
             return await asyncio.to_thread(concerning, usable(settings), ids)
 
-    found = _with_services(settings, look)
+    found = with_services(settings, look, "the audit log or the ledger cannot be read")
     if as_json:
         print(json.dumps([_document(one) for one in found], ensure_ascii=False, indent=2))
         return
@@ -149,22 +144,6 @@ def for_(
 async def _look(services: Services, directory: Path) -> Verdict:
     heads = await services.audit_heads.read()
     return await asyncio.to_thread(verify, directory, heads)
-
-
-def _with_services(settings: Settings, use: Callable[[Services], Awaitable[T]]) -> T:
-    async def run() -> T:
-        services = Services(settings)
-        try:
-            return await use(services)
-        finally:
-            await services.close()
-
-    try:
-        return asyncio.run(run())
-    except AuditNotWritten as error:
-        fail(f"the audit log cannot be written, so nothing was done: {error}", status=1)
-    except REDIS_DOWN as error:
-        fail(f"the audit log or the ledger cannot be read: {error}", status=1)
 
 
 def _document(one: LookUp | OperatorAction) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """The `registerbro` command."""
 
-import asyncio
 import getpass
 import os
 import sys
@@ -12,15 +11,16 @@ import typer
 from config.settings import SettingsError, settings
 from config.windows import DENMARK
 from ops import alive, audit, doctor, forget, keys, reports, secrets, status
-from ops.audit import auditable, not_recorded
+from ops.audit import auditable
 from ops.console import cpr_from_input, fail, open_settings
 from ops.queue import queue
-from workers.audit import Action, AuditNotWritten
+from ops.work import with_services
+from workers.audit import Action
 
 cli = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Fetches what four registers know about a young job seeker, for the page »Oplysninger om dig«.",
+    help="Fetches what the registers know about a young job seeker, for the page »Oplysninger om dig«.",
 )
 
 
@@ -47,25 +47,17 @@ def refresh(
     from workers import app, refresh as use_case  # noqa: F401, I001, PLC0415 - importing the app reads the settings
     from workers.runtime import Services  # noqa: PLC0415
 
-    async def ask() -> dict[str, use_case.Requested]:
-        services = Services(settings())
-        try:
-            citizen = use_case.Citizen(cpr, frozenset(contact_group or ()), education_order)
-            citizen_id, today = services.citizens.id_of(cpr), datetime.now(DENMARK).date()
-            asked_for = " ".join(register or ())
-            async with services.journal.action(
-                Action.REFRESH, by, target=asked_for, citizen_id=citizen_id, reason=reason
-            ):
-                return await use_case.request(
-                    services, citizen, register, reason=use_case.Reason.OPERATOR, today=today, by=by
-                )
-        finally:
-            await services.close()
+    async def ask(services: Services) -> dict[str, use_case.Requested]:
+        citizen = use_case.Citizen(cpr, frozenset(contact_group or ()), education_order)
+        citizen_id, today = services.citizens.id_of(cpr), datetime.now(DENMARK).date()
+        asked_for = " ".join(register or ())
+        async with services.journal.action(Action.REFRESH, by, target=asked_for, citizen_id=citizen_id, reason=reason):
+            return await use_case.request(
+                services, citizen, register, reason=use_case.Reason.OPERATOR, today=today, by=by
+            )
 
     try:
-        answers = asyncio.run(ask())
-    except AuditNotWritten as error:
-        not_recorded(error)
+        answers = with_services(settings(), ask, "nothing could be asked for")
     except use_case.UnknownRegister as error:
         fail(str(error))
     except use_case.OutsideTargetGroup:
@@ -84,22 +76,17 @@ def page(reason: Annotated[str, typer.Option(help="Why you look; kept on record.
     from portal.reader import Reader  # noqa: PLC0415
     from workers.runtime import Services  # noqa: PLC0415
 
-    async def read() -> str:
-        services, reader = Services(chosen), Reader(chosen)
+    async def read(services: Services) -> str:
+        reader, citizen_id = Reader(chosen), services.citizens.id_of(cpr)
         try:
-            citizen_id = services.citizens.id_of(cpr)
             async with services.journal.action(
                 Action.SHOW_PAGE, getpass.getuser(), citizen_id=citizen_id, reason=reason
             ):
                 return (await reader.page(cpr)).json_text()
         finally:
             await reader.close()
-            await services.close()
 
-    try:
-        print(asyncio.run(read()))
-    except AuditNotWritten as error:
-        not_recorded(error)
+    print(with_services(chosen, read, "the page cannot be read"))
 
 
 @cli.command()

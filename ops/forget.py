@@ -10,14 +10,14 @@ from typing import Annotated
 import typer
 
 from config.celery import REGISTERS
-from ops.audit import auditable, not_recorded
-from ops.console import cpr_from_input, fail
+from ops.audit import auditable
+from ops.console import cpr_from_input
+from ops.work import with_services
 from portal.banner import banner_key
 from portal.booked import booked_key
-from workers.audit import Action, AuditNotWritten
+from workers.audit import Action
 from workers.booking_vendor.outbox import UnknownReport, WrongState
 from workers.booking_vendor.reports import outbox
-from workers.connections import REDIS_DOWN
 from workers.runtime import Services
 
 LOOK_EVERY_SECONDS = 0.2
@@ -50,22 +50,12 @@ def forget(
     cpr = cpr_from_input()
     settings = auditable()
 
-    async def run() -> Forgotten:
-        services = Services(settings)
-        try:
-            ids = services.citizens.ids_of(cpr)
-            by = getpass.getuser()
-            async with services.journal.action(Action.FORGET, by, citizen_id=ids[0], reason=reason):
-                return await erase(services, ids, undelivered=undelivered)
-        finally:
-            await services.close()
+    async def run(services: Services) -> Forgotten:
+        ids = services.citizens.ids_of(cpr)
+        async with services.journal.action(Action.FORGET, getpass.getuser(), citizen_id=ids[0], reason=reason):
+            return await erase(services, ids, undelivered=undelivered)
 
-    try:
-        forgotten = asyncio.run(run())
-    except AuditNotWritten as error:
-        not_recorded(error)
-    except REDIS_DOWN as error:
-        fail(f"not all was erased, so do it again: {type(error).__name__}", status=1)
+    forgotten = with_services(settings, run, "not all was erased, so do it again")
     if as_json:
         print(json.dumps(asdict(forgotten), indent=2))
     else:

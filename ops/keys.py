@@ -1,6 +1,5 @@
 """`registerbro keys`: which keys seal what is kept, and another in their place, while everything runs."""
 
-import asyncio
 import base64
 import getpass
 import json
@@ -17,14 +16,14 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from config.settings import PREFIX, SEALING_KEY_BYTES, parse_pepper, parse_peppers, parse_sealing_keys
-from ops.audit import auditable, not_recorded
+from ops.audit import auditable
 from ops.console import fail, open_settings
 from ops.secrets import copies
-from workers.audit import Action, AuditNotWritten
+from ops.work import with_services
+from workers.audit import Action
 from workers.cache.keyring import LOOK_EVERY_SECONDS
 from workers.cache.resealing import Kind, Resealing
 from workers.cache.sealing import key_id
-from workers.connections import REDIS_DOWN
 from workers.runtime import Services
 
 cli = typer.Typer(no_args_is_help=True, help="The keys that seal what is kept, and the pepper that names citizens.")
@@ -35,6 +34,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 KNOWN_AFTER_SECONDS = 5 * LOOK_EVERY_SECONDS
 """How long a key is everybody's before it is the first: processes look at their files that often, unless frozen."""
 SAY_EVERY = 1000
+UNREADABLE = "the cache or the ledger cannot be read"
 
 
 class What(StrEnum):
@@ -79,10 +79,7 @@ def reseal(reason: Annotated[str, typer.Option(help="Why; kept on record.")] = "
                     print(f"{done.total()} values …", file=sys.stderr)
         return done
 
-    try:
-        done = _with_services(settings, run)
-    except AuditNotWritten as error:
-        not_recorded(error)
+    done = with_services(settings, run, UNREADABLE)
     print(f"sealed anew: {done[True]} values; {done[False]} do not open with any key")
     if done[False]:
         raise typer.Exit(1)
@@ -111,7 +108,7 @@ def status(as_json: AsJson = False) -> None:  # noqa: FBT002
             "citizens_of_no_pepper": citizens[None],
         }
 
-    found = _with_services(settings, look)
+    found = with_services(settings, look, UNREADABLE)
     if as_json:
         print(json.dumps(found, indent=2))
     else:
@@ -147,20 +144,6 @@ async def _pepper_of(services: Services, key: str) -> int | None:
 
 def _resealing(services: Services) -> Resealing:
     return Resealing(services.cache, services.ledger.redis, services.sealer)
-
-
-def _with_services(settings: Any, use: Callable[[Services], Any]) -> Any:  # noqa: ANN401
-    async def run() -> Any:  # noqa: ANN401
-        services = Services(settings)
-        try:
-            return await use(services)
-        finally:
-            await services.close()
-
-    try:
-        return asyncio.run(run())
-    except REDIS_DOWN as error:
-        fail(f"the cache or the ledger cannot be read: {type(error).__name__}", status=1)
 
 
 class Secret:

@@ -16,8 +16,9 @@ import typer
 from config.celery import BOOKING_VENDOR
 from config.settings import variable
 from config.windows import DENMARK
-from ops.audit import auditable, not_recorded
+from ops.audit import auditable
 from ops.console import fail, open_settings
+from ops.work import not_recorded
 from workers.audit import Action, AuditNotWritten
 from workers.booking_vendor.outbox import DEAD_LETTERS, Outbox, Record, State, UnknownReport, WrongState
 from workers.booking_vendor.recovery import PrivateRecoveryKey

@@ -1,12 +1,11 @@
 """`registerbro status` and `registerbro breaker`: what admission knows of each upstream, and what operators decide."""
 
-import asyncio
 import getpass
 import json
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -14,17 +13,17 @@ from rich.table import Table
 
 from config.settings import UPSTREAMS, settings
 from config.windows import DENMARK
-from ops.audit import auditable, not_recorded
+from ops.audit import auditable
 from ops.console import fail
+from ops.work import with_services
 from workers import observed
-from workers.audit import Action, AuditNotWritten
-from workers.connections import REDIS_DOWN
+from workers.audit import Action
 from workers.observed import UpstreamView
 from workers.queues import BrokerDown
 from workers.resilience.admission import Ordered, Override
 from workers.runtime import Services
 
-T = TypeVar("T")
+REDIS_SILENT = "Redis does not answer"
 
 ORDERS = {
     "force-open": Override.FORCED_OPEN,
@@ -36,7 +35,7 @@ ORDERS = {
 
 def status(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:  # noqa: FBT002
     """Show of each upstream whether it is called: breaker, limits, overrides, windows; its queues; the schedule."""
-    found, dead = _with_services(_look)
+    found, dead = with_services(settings(), _look, REDIS_SILENT)
     if as_json:
         told = {name: seen.model_dump(mode="json") for name, seen in found.items()}
         print(json.dumps({"upstreams": told, "dead_letters": dead}, ensure_ascii=False, indent=2))
@@ -82,25 +81,8 @@ def breaker(
         async with services.journal.action(Action.BREAKER, by, target=f"{upstream} {order}", reason=reason):
             await services.admission(upstream).order(ordered)
 
-    try:
-        _with_services(put)
-    except AuditNotWritten as error:
-        not_recorded(error)
+    with_services(settings(), put, REDIS_SILENT)
     print(f"{upstream}: {override or 'lifted'}")
-
-
-def _with_services(use: Callable[[Services], Awaitable[T]]) -> T:
-    async def run() -> T:
-        services = Services(settings())
-        try:
-            return await use(services)
-        finally:
-            await services.close()
-
-    try:
-        return asyncio.run(run())
-    except REDIS_DOWN as error:
-        fail(f"Redis does not answer: {type(error).__name__}", status=1)
 
 
 async def _look(services: Services) -> tuple[dict[str, UpstreamView], int | None]:

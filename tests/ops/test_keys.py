@@ -87,7 +87,7 @@ def calls(here):
 def test_a_new_key_seals_while_everything_runs_and_the_old_one_can_go(here, visit, registerbro):
     me = visit()
     before = fetched(me)
-    rotated = registerbro("keys", "rotate", "sealing")
+    rotated = registerbro("keys", "rotate", "sealing", "--wait", "2")
     assert rotated.returncode == 0, rotated.stderr
     assert fetched(me) == before
     fetched(visit(citizens.FOUR_JOBS.cpr))
@@ -120,7 +120,7 @@ def test_after_another_pepper_citizens_find_all_that_is_theirs(here, visit, regi
     before = fetched(me)
     report = me.post("/v1/fault-reports", json=REPORT, headers={"Idempotency-Key": "one"}).json()["id"]
     assert me.put("/v1/banner/dismissed").status_code == 204
-    rotated = registerbro("keys", "rotate", "pepper")
+    rotated = registerbro("keys", "rotate", "pepper", "--wait", "2")
     assert rotated.returncode == 0, rotated.stderr
     assert fetched(me) == before
     assert calls(here) == 1
@@ -150,7 +150,7 @@ def test_of_a_citizen_who_is_forgotten_nothing_is_left(here, visit, registerbro)
     location = me.post("/v1/fault-reports", json=REPORT, headers={"Idempotency-Key": "one"}).headers["location"]
     wait_for(lambda: me.get(location).json()["status"] == "delivered", "the delivery")
     assert me.put("/v1/banner/dismissed").status_code == 204
-    assert registerbro("keys", "rotate", "pepper").returncode == 0
+    assert registerbro("keys", "rotate", "pepper", "--wait", "2").returncode == 0
     visit(citizens.FOUR_JOBS.cpr).get("/v1/overview")
     with here.redis["cache"].client() as cache:
         ids = {key.partition(b"{")[2].rstrip(b"}") for key in cache.scan_iter("citizen:*")}
