@@ -30,7 +30,7 @@ from config.celery import REGISTERS, WORKERS
 from ops import local
 from ops.local import CannotStart, Installation, free_port, installation, wait_for
 from portal.web import signing
-from simulators.citizens import CITIZENS, STRANGER
+from simulators.citizens import CITIZENS, EXAMPLE, STRANGER
 from simulators.control import Control
 from tests.collector import Collector
 from tests.leak import frames, plants
@@ -84,6 +84,13 @@ FLOWERS = ("/", "/workers", "/tasks", "/broker", "/api/workers", "/api/tasks?lim
            "/api/task/types", f"{TASKS}&search[value]=")  # fmt: skip
 
 
+PAGES = (
+    "/", "/oplysninger-om-dig", "/cv", "/kontrol", "/nowhere",
+    *(page + part for page in ("/kalender", "/book-moeder-med-frist", "/min-profil", "/jeg-soeger-job-som")
+      for part in ("", "/del")),
+)  # fmt: skip
+
+
 class Run:
     """One run over an installation that is up; what it receives is scanned at once, the rest is left in files."""
 
@@ -127,6 +134,7 @@ class Run:
         for one in self._short or CITIZENS:
             self._opens(one)
         self._visits()
+        self._books()
         self._writes()
         self._asks_wrongly()
         people = cycle(self._young)
@@ -144,6 +152,12 @@ class Run:
         self._command("refresh", "--contact-group", "12", given=CITIZENS[0].cpr)
         self._command("page", given=CITIZENS[0].cpr)
         self._command("refresh", "--contact-group", "12", given=f"{CITIZENS[0].cpr}x")
+        self._command("audit", "for", given=CITIZENS[0].cpr)
+        self._command("audit", "verify")
+        self._command("keys", "rotate", "sealing", "--wait", "2")
+        self._command("keys", "reseal")
+        self._command("keys", "status")
+        self._command("forget", "--undelivered", "--json", given=CITIZENS[0].cpr)
         self._look_at_metrics()
 
     def _opens(self, one) -> None:
@@ -164,7 +178,7 @@ class Run:
         for one in (CITIZENS[0], next(one for one in CITIZENS if one.cpr == plants.CRASHES)):
             self._http.cookies.clear()
             self._submit("/log-ind", "/log-ind", borger=one.name, side="/")
-            for path in ("/", "/oplysninger-om-dig", "/cv", "/kontrol", "/nowhere"):
+            for path in PAGES:
                 self._http.get(path)
             if one.cpr != plants.CRASHES:  # for whom they would go on for half a minute
                 self._http.get("/oplysninger-om-dig/begivenheder")
@@ -175,6 +189,19 @@ class Run:
         taken = self._submit(form, form, tekst=f"{plants.DELIVERED} fra portalen", side="/moedebooking")
         self._http.get(taken.headers["location"])
         self._submit(form, form, tekst=f"{plants.COMES_BACK} " * 50)
+
+    def _books(self) -> None:
+        """A citizen books a meeting, twice with the same key, and tries it with a number where none belongs."""
+        one = EXAMPLE
+        self._until(lambda: self._call("GET", "/v1/calendar", one).json()["deadlines"], "a deadline")
+        deadline = self._call("GET", "/v1/calendar", one).json()["deadlines"][0]["id"]
+        self._call("GET", "/v1/booking/times", one, params={"deadline": one.cpr})
+        times = self._call("GET", "/v1/booking/times", one, params={"deadline": deadline}).json()["times"]
+        for time_id, key in ((times[0]["id"], "once"), (times[0]["id"], "once"), (one.cpr, one.cpr)):
+            wanted = {"deadline": deadline, "time": time_id}
+            self._call("POST", "/v1/booking/bookings", one, json=wanted, headers={"Idempotency-Key": key})
+        for path in ("/v1/job-titles", "/v1/cv-status", "/v1/calendar?month=2023-03"):
+            self._call("GET", path, one)
 
     def _submit(self, page: str, path: str, **fields: str) -> httpx.Response:
         found = re.search(r'name="csrf" value="([^"]+)"', self._http.get(page).text)
