@@ -135,6 +135,7 @@ async def test_verify_ends_with_1_and_names_the_line_when_one_was_changed(bridge
     [
         ("refresh", "--contact-group", "12"), ("page",), ("audit", "for"), ("breaker", "udb", "lift"),
         ("reports", "show", "x"), ("reports", "replay", "x"), ("reports", "discard", "x", "--reason", "y"),
+        ("forget",), ("keys", "reseal"),
     ],
     ids=" ".join,
 )  # fmt: skip

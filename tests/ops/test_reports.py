@@ -118,3 +118,32 @@ def test_a_ledger_that_cannot_be_used_is_one_line(registerbro, empty_redis, url,
     assert ended.returncode == 1
     assert said in ended.stderr
     assert ended.stderr.count("\n") == 1
+
+
+async def test_after_the_loss_of_the_sealing_keys_the_recovery_key_opens_the_reports(
+    registerbro, make_settings, tmp_path
+):
+    file = tmp_path / "recovery.key"
+    made = registerbro("recovery-key", str(file))
+    name, _, public = made.stdout.strip().partition("=")
+    assert (name, file.stat().st_mode & 0o777) == ("REGISTERBRO_BOOKING_VENDOR__RECOVERY_KEY", 0o600)
+    services = Services(make_settings(BOOKING_VENDOR__RECOVERY_KEY=public))
+    report = await outbox(services).accept(("a" * 52,), Content(SECRET), "k")
+    await services.close()
+    lost = {"SEALING_KEYS": "A" * 43 + "="}
+    assert registerbro("show", "--text", report.id, **lost).returncode == 1
+    recovered = registerbro("recover", str(file), "--json", **lost)
+    assert (recovered.returncode, json.loads(recovered.stdout)) == (0, {"reports": 1, "lost": 0})
+    assert SECRET in registerbro("show", "--text", report.id, **lost).stdout
+
+
+def test_a_recovery_key_is_never_written_over_and_what_is_none_is_named(registerbro, tmp_path):
+    file = tmp_path / "recovery.key"
+    assert registerbro("recovery-key", str(file)).returncode == 0
+    before = file.read_text()
+    again = registerbro("recovery-key", str(file))
+    assert (again.returncode, again.stderr) == (2, f"registerbro: {file}: cannot be written: File exists\n")
+    assert file.read_text() == before
+    file.write_text("no key")
+    other = registerbro("recover", str(file))
+    assert (other.returncode, other.stderr) == (2, f"registerbro: {file}: is not 32 bytes in urlsafe base64\n")
