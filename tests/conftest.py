@@ -73,6 +73,9 @@ def make_settings(
             "SEALING_KEYS": SEALING_KEY,
             "AUDIT_DIR": str(audit_dir),
         } | own
+        for name in [name for name in values if f"{name}_FILE" in own]:
+            del values[name]
+            clean_environment.delenv(PREFIX + name, raising=False)
         for name, value in values.items():
             clean_environment.setenv(PREFIX + name, value)
         return load()
