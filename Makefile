@@ -5,12 +5,14 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 NODE_READY := node_modules/.ready
 AUDIT_READY := $(VENV)-audit/.ready
+FUZZ_READY := $(VENV)-fuzz/.ready
+MUTATION_READY := $(VENV)-mutation/.ready
 NPM := $(shell command -v npm)
 ONCE ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test queue-check chaos leak-check audit sbom secrets compose-check smoke lint format requirements schema env-example clean
+.PHONY: help demo test queue-check chaos leak-check fuzz mutation audit sbom secrets compose-check smoke lint format requirements schema env-example clean
 
 help: ## List what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -29,6 +31,13 @@ chaos: $(READY) ## Kill at random while fault reports are handed in, and look fo
 
 leak-check: $(READY) $(NODE_READY) ## Break everything, and look for citizens in all that leaves a process (ARGS=--short)
 	@$(BIN)/python -m tests.leak.check $(ARGS)
+
+fuzz: $(READY) $(FUZZ_READY) ## Look for an answer of an upstream that breaks a promise (SECONDS=60 SEED=1; x86-64 Linux)
+	@PYTHONPATH=$(CURDIR)/$(VENV)-fuzz $(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+mutation: $(READY) $(MUTATION_READY) ## Change the rules and the resilience a little, many times, and see whether a test notices (long)
+	@PYTHONPATH=$(CURDIR)/$(VENV)-mutation $(BIN)/python $(VENV)-mutation/bin/mutmut run --max-children $(or $(CHILDREN),1) $(ARGS)
+	@$(BIN)/python -m tests.mutation.report
 
 audit: $(READY) $(AUDIT_READY) ## Look for known vulnerabilities in what is pinned, and at the licences of what is shipped
 	@$(BIN)/python -m ops.advisories
@@ -69,14 +78,14 @@ requirements: ## Compile requirements/*.txt anew, with the newest releases
 	    --no-emit-index-url --no-annotate --custom-compile-command "make requirements" \
 	    $$([ $$set = dev ] && echo --group dev --extra tracing) pyproject.toml --output-file requirements/$$set.txt; \
 	done
-	@for set in node audit; do \
+	@for set in node audit fuzz mutation; do \
 	  $(VENV)-lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	    --no-emit-index-url --no-annotate --custom-compile-command "make requirements" \
 	    requirements/$$set.in --output-file requirements/$$set.txt; \
 	done
 
 clean: ## Remove what the other targets made
-	@rm -rf $(VENV) $(VENV)-lock $(VENV)-node $(VENV)-audit node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	@rm -rf $(VENV) $(VENV)-lock $(VENV)-node $(VENV)-audit $(VENV)-fuzz $(VENV)-mutation mutants node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
 
 $(READY): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info[:2] < (3, 14); \
@@ -92,6 +101,12 @@ $(AUDIT_READY): requirements/audit.txt
 	@echo "setting up $(VENV)-audit …"
 	@$(PYTHON) -m venv $(VENV)-audit
 	@$(VENV)-audit/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/audit.txt
+	@touch $@
+
+# Beside the environment that they look at, and not within it: what they bring is for their runs alone.
+$(FUZZ_READY) $(MUTATION_READY): $(VENV)-%/.ready: requirements/%.txt $(READY)
+	@echo "setting up $(VENV)-$* …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --upgrade --target $(VENV)-$* -r requirements/$*.txt
 	@touch $@
 
 # What the pages wear. Without an npm on PATH, one that comes as a Python package does the same, in an environment of its own.

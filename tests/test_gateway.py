@@ -22,7 +22,7 @@ from workers.domain.cpr import Cpr
 from workers.domain.overview import SuAttempts, UnknownValue
 from workers.gateway import IsoDate, Many, Name, WireModel, read, same_person
 from workers.resilience.admission.terms import Override, State
-from workers.resilience.client import Answer, HttpClient
+from workers.resilience.client import Answer, HttpClient, validated
 from workers.resilience.errors import (
     BadRequest,
     CallFailed,
@@ -608,6 +608,15 @@ class Coloured(WireModel):
 
 
 VOCABULARY = {"farve": {"RØD", "BLÅ"}, "form": {"RUND"}}
+
+
+def test_of_many_items_that_are_wrong_the_first_is_told() -> None:
+    class Told(WireModel):
+        items: Many[Name]
+
+    with pytest.raises(InvalidResponse) as caught:
+        validated(Told, {"items": ["good", 1, 2, 3, 4]})
+    assert str(caught.value) == "not of the contract: items.1 (string_type)"
 
 
 def test_items_with_unknown_values_are_left_out_and_each_value_is_named() -> None:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import date
 from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Strict, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Strict, StringConstraints
 
 from workers.domain.cpr import Cpr, InvalidCpr
 from workers.resilience.client import Answer, Question, validated
@@ -137,7 +137,8 @@ def _iso_date(value: object) -> date:
 
 IsoDate = Annotated[date, BeforeValidator(_iso_date)]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300)]
-Many = Annotated[tuple[T, ...], Strict(False)]  # noqa: FBT003 - a JSON array is a list, which strict refuses for a tuple
+Many = Annotated[tuple[T, ...], Strict(False), FailFast()]  # noqa: FBT003 - a JSON array is a list, which strict refuses
+"""Told by its first item that is wrong: to tell of a million would take a worker's memory."""
 
 
 class WireModel(BaseModel):

@@ -72,6 +72,8 @@ def test_a_job_title_may_have_lost_its_dates(absent: dict[str, None]) -> None:
         (Bookingfrist, "frist", None),
         (Stillingsbetegnelse, "registreret", ""),
         (Kontaktgruppe, "kode", "7"),
+        (Kontaktgruppe, "kode", -1),
+        (Kontaktgruppe, "kode", 10_000),
         (Kontaktgruppe, "slutdato", "2019-12-31"),
     ],
 )

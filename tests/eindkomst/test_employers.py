@@ -57,6 +57,12 @@ def dead_cache():
     return connect("unix:///nowhere/redis.sock")
 
 
+async def test_a_name_that_nobody_asked_for_is_neither_given_nor_kept(employers, server, cache):
+    server.respond = saying(hits(hit(12345678, "Bageren ApS"), hit(22222222, "Æblegården & Søn")))
+    assert (await employers.names(["12345678"])).by_number == {"12345678": "Bageren ApS"}
+    assert await cache.keys("employer:*") == [b"employer:12345678"]
+
+
 async def test_names_come_from_cvr_in_one_call(server, employers):
     server.respond = knowing()
     assert await employers.names(REGISTER) == Names(REGISTER, complete=True)

@@ -1,5 +1,6 @@
 """The HTTP client over real sockets: whole answers, or one of our errors, and never more than was asked for."""
 
+import asyncio
 import gzip
 import socket
 
@@ -77,6 +78,41 @@ async def test_no_cookie_of_one_call_is_sent_with_another(http, server):
     await send(http)
     await send(http)
     assert "Cookie" not in server.requests[1].headers
+
+
+@pytest.mark.parametrize(
+    ("header", "content_type", "charset"),
+    [
+        ("Text/XML; charset=UTF-8", "text/xml", "UTF-8"),
+        ("application/json", "application/json", "utf-8"),
+        ("", "text/plain", "utf-8"),
+        ("nonsense", "text/plain", "utf-8"),
+        ("application/json; charset*" + "1" * 4400 + "=x", "text/plain", "utf-8"),
+        ("application/json; charset*; charset*0*=x", "text/plain", "utf-8"),
+    ],
+    ids=["named", "without a charset", "empty", "no type", "a section of 4400 digits", "sections without a number"],
+)
+async def test_what_cannot_be_read_of_a_content_type_is_plain_text(http, server, header, content_type, charset):
+    server.answers = [answering(503, content_type=header)]
+    answer = await send(http)
+    assert (answer.status, answer.content_type, answer.charset) == (503, content_type, charset)
+
+
+async def test_a_reason_phrase_that_is_not_utf_8_is_no_harm(upstream_settings):
+    async def answer(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 503 Utilg\xe6ngelig\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with HttpClient(url, upstream_settings) as http:
+            assert (await send(http)).status == 503
+
+
+async def test_a_broken_cookie_is_not_even_looked_at(http, server):
+    server.answers = [answering(**{"Set-Cookie": f"a=b; Max-Age={'9' * 400}"})]
+    assert (await send(http)).status == 200
 
 
 async def test_a_body_at_the_limit_is_read_and_one_byte_more_is_refused(http, server):

@@ -69,6 +69,10 @@ def test_what_each_error_means_for_the_next_call(kind, again, counts, alarm, sam
         ("Mon, 13 Mar 2023 09:01:00 GMT", timedelta(minutes=1)),
         ("Mon, 13 Mar 2023 08:00:00 GMT", timedelta(0)),
         ("Mon, 13 Mar 2033 08:00:00 GMT", timedelta(days=1)),
+        (f"13 Mar {'9' * 30} 08:00:00 GMT", None),
+        (f"13 Mar 2023 08:00:00 +{'9' * 40}", None),
+        ("Fri, 31 Dec 9999 23:59:59 -2359", timedelta(days=1)),
+        ("Mon, 01 Jan 0001 00:00:00 +2359", timedelta(0)),
     ],
 )
 def test_retry_after_is_seconds_or_a_date_and_never_absurd(value, expected):

@@ -7,7 +7,7 @@ Fault reports are posted to PATH. Meetings: `GET /v1/tider` lists the times that
 from datetime import datetime
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Strict, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, FailFast, Strict, StringConstraints
 
 from config.windows import DENMARK
 from workers.booking_vendor.outbox import Content
@@ -37,7 +37,14 @@ def _zoned(value: object) -> datetime:
     return moment
 
 
-Moment = Annotated[datetime, BeforeValidator(_zoned), AfterValidator(lambda moment: moment.astimezone(DENMARK))]
+def _danish(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(DENMARK)
+    except OverflowError:
+        raise ValueError("outside the calendar") from None
+
+
+Moment = Annotated[datetime, BeforeValidator(_zoned), AfterValidator(_danish)]
 Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,99}$")]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300)]
 
@@ -79,7 +86,7 @@ class Tid(_WireModel):
 class Tider(_WireModel):
     """The times that are free."""
 
-    tider: Annotated[tuple[Tid, ...], Strict(False)]  # noqa: FBT003 - a JSON array is a list
+    tider: Annotated[tuple[Tid, ...], Strict(False), FailFast()]  # noqa: FBT003 - a JSON array is a list
 
 
 class Booking(_WireModel):

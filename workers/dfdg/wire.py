@@ -21,7 +21,7 @@ FormattedText = Annotated[str, StringConstraints(max_length=50_000)]
 class Kontaktgruppe(WireModel):
     """A contact group that the citizen is or was in, both days included. A missing `slutdato` is not yet."""
 
-    kode: int
+    kode: Annotated[int, Field(ge=0, lt=10_000)]
     startdato: IsoDate
     slutdato: IsoDate | None = None
 

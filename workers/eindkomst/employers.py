@@ -4,9 +4,10 @@ import base64
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import structlog
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, FailFast, Field
 from redis.asyncio import Redis
 
 from config.settings import CvrSettings
@@ -72,7 +73,7 @@ class _Hit(_Part):
 
 
 class _Hits(_Part):
-    hits: list[_Hit]
+    hits: Annotated[list[_Hit], FailFast()]
 
 
 class _Shards(_Part):
@@ -118,7 +119,9 @@ class Employers:
         return Names(known | found, complete)
 
     async def _ask(self, numbers: Sequence[str]) -> dict[str, str]:
-        return await self._upstream.ask(Exchange(lambda _: self._question(numbers), _read))
+        """CVR number → name, of these alone: what was not asked for is not put into everybody's cache."""
+        found = await self._upstream.ask(Exchange(lambda _: self._question(numbers), _read))
+        return {number: found[number] for number in numbers if number in found}
 
     async def _from_cache(self, numbers: Sequence[str]) -> tuple[dict[str, str], bool]:
         """The names that the cache holds, and whether it answers at all."""

@@ -211,7 +211,7 @@ def _no_moment() -> datetime:
 def _certificate(token: Element) -> x509.Certificate:
     try:
         return x509.load_der_x509_certificate(b64decode(token.text or ""))
-    except (ValueError, binascii.Error):
+    except (ValueError, binascii.Error, x509.InvalidVersion):
         raise InvalidResponse("the answer's BinarySecurityToken is no certificate") from None
 
 

@@ -19,6 +19,7 @@ from typing import Self, TypeVar
 import aiohttp
 import httpx
 import pydantic_core
+from aiohttp.connector import Connection
 from httpx_aiohttp import AiohttpTransport
 from pydantic import BaseModel, ValidationError
 
@@ -195,10 +196,27 @@ class HttpClient:
             timeout=None,  # noqa: S113 - `send` bounds the whole call, body included
             follow_redirects=False,
             trust_env=False,
-            cookies=http.cookiejar.CookieJar(http.cookiejar.DefaultCookiePolicy(allowed_domains=[])),
+            cookies=_NoCookies(),
             headers={"User-Agent": "registerbro", "Accept-Encoding": "gzip"},
         )
         return _Connections(client, context)
+
+
+class _NoCookies(http.cookiejar.CookieJar):
+    """Keeps none, and reads none: a broken one would be a traceback in the log, with what the upstream wrote."""
+
+    def extract_cookies(self, response: object, request: object) -> None:
+        """Passes over what an answer wants to be kept."""
+
+
+class _Response(aiohttp.ClientResponse):
+    """An answer without its reason phrase, which says nothing; the transport fails at one that is not UTF-8."""
+
+    async def start(self, connection: Connection) -> aiohttp.ClientResponse:
+        """Reads the head."""
+        await super().start(connection)
+        self.reason = ""
+        return self
 
 
 @dataclass(eq=False, slots=True)
@@ -241,15 +259,25 @@ async def _hear_refusal(reader: asyncio.StreamReader) -> None:
 
 
 async def _read(response: httpx.Response) -> Answer:
-    content_type = Message()
-    content_type["Content-Type"] = response.headers.get("Content-Type", "")
+    content_type, charset = _content_type(response.headers.get("Content-Type", ""))
     return Answer(
         status=response.status_code,
-        content_type=content_type.get_content_type(),
-        charset=str(content_type.get_param("charset", "utf-8")),
+        content_type=content_type,
+        charset=charset,
         body=await _body(response),
         retry_after=parse_retry_after(response.headers.get("Retry-After"), datetime.now(UTC)),
     )
+
+
+def _content_type(header: str) -> tuple[str, str]:
+    """The type and the charset that a Content-Type header names; what cannot be read is plain text, as without one."""
+    message = Message()
+    message["Content-Type"] = header
+    try:
+        return message.get_content_type(), str(message.get_param("charset", "utf-8"))
+    except (ValueError, TypeError, LookupError):
+        # From parameters in numbered sections (RFC 2231) whose numbers are none, or none that Python would read.
+        return "text/plain", "utf-8"
 
 
 async def _body(response: httpx.Response) -> bytes:
@@ -299,7 +327,9 @@ def _causes(error: BaseException) -> list[BaseException]:
 
 def _session(context: ssl.SSLContext, connections: int) -> aiohttp.ClientSession:
     connector = aiohttp.TCPConnector(ssl=context, limit=connections, keepalive_timeout=IDLE_CONNECTION_SECONDS)
-    session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
+    session = aiohttp.ClientSession(
+        connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False, response_class=_Response
+    )
     # aiohttp repeats a GET by itself when a kept connection breaks. There is no public switch for that.
     session._retry_connection = False  # noqa: SLF001
     return session

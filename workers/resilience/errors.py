@@ -204,7 +204,7 @@ def parse_retry_after(value: str | None, now: datetime) -> timedelta | None:
     else:
         try:
             then = email.utils.parsedate_to_datetime(text)
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
         wait = then.replace(tzinfo=then.tzinfo or UTC) - now
     return min(max(wait, timedelta(0)), timedelta(days=1))

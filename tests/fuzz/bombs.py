@@ -1,0 +1,340 @@
+"""Answers that are small to send and large to read, made here since they would be large as files.
+
+`python -m tests.fuzz.bombs` lets each go off, in a process that may take so much memory and no more, and prints what
+came of it: one JSON object per line.
+"""
+
+import asyncio
+import gzip
+import json
+import resource
+import time
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+
+from tests.eindkomst import answers
+from tests.fuzz.messages import Direct, Message, client_of, say_nothing, upstream_through
+from tests.fuzz.paths import CPR, outcome
+from workers.resilience.client import MAX_BODY_BYTES
+
+ADDRESS_SPACE_MB = 2048
+"""A backstop: who goes beyond it gets a MemoryError, and does not take the machine along."""
+
+Build = Callable[[], bytes]
+
+TEMPLATES = {
+    "udb": f'{{"civilRegistrationIdentifier": "{CPR.digits}", "uddannelsesforloeb": @}}',
+    "su": f'{{"civilRegistrationIdentifier": "{CPR.digits}", "forloeb": @}}',
+    "ydelse": '{"ydelser": {"ydelse": @}}',
+    "dfdg": f'{{"civilRegistrationIdentifier": "{CPR.digits}", "kontaktgrupper": [], "kalender": [], '
+    '"bookingfrister": [], "stillingsbetegnelser": @}',
+    "cvr": '{"hits": {"hits": @}}',
+    "times": '{"tider": @}',
+    "book": '{"id": "b-1", "start": "2026-11-24T09:00:00+01:00", "slut": "2026-11-24T09:30:00+01:00", "sted": @}',
+    "delivery": '{"sagsnummer": @}',
+}
+"""Target → a whole answer of it, but for what stands at the @."""
+
+ITEMS = {
+    "udb": '{"type": "UDDANNELSE", "navn": "Hf #", "kompetence": "INGEN", "status": "IGANGVAERENDE", '
+    '"institution": {"nummer": "1", "navn": "A"}, "startdato": "2020-01-01"}',
+    "su": '{"uddannelsestype": "UNGDOMSUDDANNELSE", "uddannelse": "#", "startdato": "2020-01-01", "annulleret": false}',
+    "ydelse": f'{{"civilRegistrationIdentifier": "{CPR.digits}", "kyYdelsesIdentifier": "#", '
+    '"startdato": "2020-01-01", "ydelsestype": "DAGPENGE", "samtidigJob": true}',
+    "dfdg": '{"titel": "#", "registreret": "2020-01-01"}',
+    "cvr": '{"_source": {"Vrvirksomhed": {"cvrNummer": #, "virksomhedMetadata": {"nyesteNavn": {"navn": "#"}}}}}',
+    "times": '{"id": "#", "start": "2026-11-24T09:00:00+01:00", "slut": "2026-11-24T09:30:00+01:00", "sted": "A"}',
+}
+"""Target → one item of its list, with its number at each #."""
+
+UNKNOWN = {
+    "udb": ITEMS["udb"].replace("IGANGVAERENDE", "NY#"),
+    "su": ITEMS["su"].replace("UNGDOMSUDDANNELSE", "NY#"),
+    "ydelse": ITEMS["ydelse"].replace("DAGPENGE", "NY#"),
+}
+"""The same with a value that the contract does not know."""
+
+
+@dataclass(frozen=True)
+class Bomb:
+    """`expected` is the outcome, by the words of `tests.fuzz.paths.outcome`."""
+
+    target: str
+    name: str
+    expected: str
+    build: Build
+
+
+def _json(body: bytes, *headers: bytes) -> bytes:
+    return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n%s\r\n" % b"".join(headers) + body
+
+
+def _xml(body: bytes, *headers: bytes) -> bytes:
+    return b"HTTP/1.1 200 OK\r\nContent-Type: text/xml; charset=utf-8\r\n%s\r\n" % b"".join(headers) + body
+
+
+def _numbered(one: str, room: int) -> str:
+    """As many items as fit, each with a number of its own."""
+    count = room // (len(one) + 8 * one.count("#"))
+    return "[" + ",".join(one.replace("#", str(10_000_000 + number)) for number in range(count)) + "]"
+
+
+def _list_of(item: str, room: int) -> str:
+    return "[" + ",".join([item] * (room // (len(item) + 1))) + "]"
+
+
+FILLINGS: dict[str, Callable[[int], str]] = {
+    "a million numbers": lambda room: _list_of("0", room),
+    "objects without a field": lambda room: _list_of("{}", room),
+    "lists without an item": lambda room: _list_of("[]", room),
+    "a million nulls": lambda room: _list_of("null", room),
+    "as many fields as fit": lambda room: "{" + ",".join(f'"{at}":0' for at in range(room // 10)) + "}",
+    "the same field over and over": lambda room: '{"a":0' + ',"a":0' * (room // 6 - 2) + "}",
+    "one long text": lambda room: f'"{"x" * (room - 2)}"',
+    "one long text of escapes": lambda room: '"' + r"\u00e6" * (room // 6 - 1) + '"',
+    "nested as deep as fits": lambda room: "[" * (room // 2) + "]" * (room // 2),
+    "objects nested as deep as fits": lambda room: '{"a":' * (room // 6) + "0" + "}" * (room // 6),
+    "nested 190 deep": lambda _: "[" * 190 + "]" * 190,
+    "an integer of two million digits": lambda room: "9" * room,
+    "integers of 4300 digits": lambda room: _list_of("9" * 4300, room),
+    "a fraction of two million digits": lambda room: "0." + "9" * (room - 2),
+    "an exponent of two million digits": lambda room: "1e" + "9" * (room - 2),
+}
+"""What the part of an answer may be that should be a list of a few items, or a short text, in so many characters."""
+EVERYWHERE = ("a million numbers", "objects without a field")
+"""Those that depend on the contract that they break; the others end in the parser, which is one for all."""
+
+
+def _json_bombs(target: str, broken: str, fillings: Iterable[str]) -> Iterator[Bomb]:
+    template = TEMPLATES[target]
+    room = MAX_BODY_BYTES - len(template) - 10
+
+    def filled(filling: Callable[[int], str]) -> Build:
+        return lambda: _json(template.replace("@", filling(room)).encode())
+
+    for name in fillings:
+        yield Bomb(target, name, broken, filled(FILLINGS[name]))
+    if target in ITEMS:
+        yield Bomb(target, "as many good items as fit", "ok", filled(partial(_numbered, ITEMS[target])))
+    if target in UNKNOWN:
+        strange = partial(_numbered, UNKNOWN[target])
+        yield Bomb(target, "as many unknown values as fit", "invalid_response", filled(strange))
+
+
+def _size_bombs(target: str, broken: str) -> Iterator[Bomb]:
+    zipped = b"Content-Encoding: gzip\r\n"
+    yield Bomb(target, "one byte too long", broken, lambda: _json(b" " * (MAX_BODY_BYTES + 1)))
+    yield Bomb(target, "far too long", broken, lambda: _json(b"[" * 64_000_000))
+    yield Bomb(target, "a gigabyte of spaces, by gzip", broken, lambda: _json(_spaces(), zipped))
+    room = MAX_BODY_BYTES - 1000
+    yield Bomb(
+        target,
+        "a good answer of two megabytes, by gzip",
+        "ok",
+        lambda: _json(
+            gzip.compress(TEMPLATES[target].replace("@", _numbered(ITEMS[target], room)).encode(), 1), zipped
+        ),
+    )
+
+
+@cache
+def _spaces() -> bytes:
+    """A gigabyte of them, by gzip."""
+    compressor = zlib.compressobj(1, wbits=31)
+    block = b" " * (1 << 20)
+    return b"".join(compressor.compress(block) for _ in range(1024)) + compressor.flush()
+
+
+def _xml_bombs(target: str) -> Iterator[Bomb]:
+    room = MAX_BODY_BYTES - 10_000
+
+    def told(build: Build) -> Build:
+        return lambda: _xml(build())
+
+    def envelope(content: Callable[[], str]) -> Build:
+        return told(lambda: answers.response(content()))
+
+    def repeated(one: str) -> Callable[[], str]:
+        return lambda: one * (room // len(one))
+
+    nested = room // 7
+    laughs = "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10}">' for n in range(1, 10))
+    yield Bomb(
+        target,
+        "a billion laughs",
+        "invalid_response",
+        told(f'<!DOCTYPE a [<!ENTITY a0 "ha">{laughs}]><a>&a9;</a>'.encode),
+    )
+    yield Bomb(
+        target,
+        "quadratic entities",
+        "invalid_response",
+        told(f'<!DOCTYPE a [<!ENTITY a "{"x" * 100_000}">]><a>{"&a;" * 100_000}</a>'.encode),
+    )
+    yield Bomb(target, "nested as deep as fits", "invalid_response", told(lambda: b"<a>" * nested + b"</a>" * nested))
+    yield Bomb(target, "nested 200 deep", "invalid_response", envelope(lambda: "<e:a>" * 200 + "</e:a>" * 200))
+    yield Bomb(target, "as many elements as fit", "invalid_response", envelope(repeated("<e:a/>")))
+    yield Bomb(
+        target,
+        "as many attributes as fit",
+        "invalid_response",
+        envelope(lambda: "<e:a " + " ".join(f'a{n}=""' for n in range(room // 11)) + "/>"),
+    )
+    yield Bomb(
+        target,
+        "as many namespaces as fit",
+        "invalid_response",
+        envelope(lambda: "<e:a " + " ".join(f'xmlns:a{n}="u{n}"' for n in range(room // 26)) + "/>"),
+    )
+    yield Bomb(
+        target,
+        "namespaces over namespaces",
+        "invalid_response",
+        envelope(lambda: "".join(f'<a{n}:a xmlns:a{n}="u"/>' for n in range(room // 32))),
+    )
+    yield Bomb(
+        target,
+        "elements in the last of many namespaces",
+        "invalid_response",
+        envelope(
+            lambda: (
+                "<e:a "
+                + " ".join(f'xmlns:a{n}="u{n}"' for n in range(20_000))
+                + ">"
+                + "<a19999:a/>" * 100_000
+                + "</e:a>"
+            )
+        ),
+    )
+    yield Bomb(target, "one long text", "invalid_response", envelope(lambda: "x" * room))
+    yield Bomb(target, "one long attribute", "invalid_response", envelope(lambda: f'<e:a b="{"x" * room}"/>'))
+    yield Bomb(target, "one long name", "invalid_response", envelope(lambda: f"<e:{'a' * (room // 2)}/>"))
+    yield Bomb(target, "one long comment", "invalid_response", envelope(lambda: f"<!--{'x' * room}-->"))
+    yield Bomb(target, "as many comments as fit", "invalid_response", envelope(repeated("<!---->")))
+    yield Bomb(target, "as many characters by number as fit", "invalid_response", envelope(repeated("&#230;")))
+    yield Bomb(
+        target,
+        "one long CPR number",
+        "invalid_response",
+        envelope(lambda: f"<c:PersonCivilRegistrationIdentifier>{'1' * room}</c:PersonCivilRegistrationIdentifier>"),
+    )
+    yield Bomb(
+        target,
+        "as many CPR numbers as fit",
+        "wrong_person",
+        envelope(
+            repeated(
+                f"<c:PersonCivilRegistrationIdentifier>{answers.OTHER_CPR.digits}</c:PersonCivilRegistrationIdentifier>"
+            )
+        ),
+    )
+    yield Bomb(target, "one byte too long", "invalid_response", told(lambda: b" " * (MAX_BODY_BYTES + 1)))
+    yield Bomb(
+        target,
+        "a gigabyte of spaces, by gzip",
+        "invalid_response",
+        lambda: _xml(_spaces(), b"Content-Encoding: gzip\r\n"),
+    )
+
+
+def _as_many(one: bytes | str, room: int = MAX_BODY_BYTES - 10_000) -> int:
+    return room // len(one)
+
+
+def _every_company() -> bytes:
+    wages = answers.company(answers.period(answers.wages()))
+    numbers = map(str, range(10_000_000, 10_000_000 + _as_many(wages)))
+    return answers.about(*(answers.company(answers.period(answers.wages(cvr=one)), se=one) for one in numbers))
+
+
+def _every_unknown_value() -> bytes:
+    one = answers.period(answers.wages(income_type="000000"))
+    return answers.about(
+        answers.company(*(answers.period(answers.wages(income_type=f"{at:06}")) for at in range(_as_many(one))))
+    )
+
+
+def _forms_below_forms() -> bytes:
+    form = answers.wages()
+    for _ in range(60):
+        form = answers.wages(below=[form])
+    return answers.about(answers.company(answers.period(form)))
+
+
+def _repeated_outcome(one: str, *more: str) -> bytes:
+    return answers.response(answers.outcome(*[one] * _as_many(one)), *more)
+
+
+def _eindkomst_bombs() -> Iterator[Bomb]:
+    """What only the unsigned answers come to: a signature that is missing is noticed before all of these."""
+    wages = answers.period(answers.wages())
+    nobody = answers.persons(answers.person())
+    for name, expected, build in (
+        ("as many notices as fit", "ok", lambda: _repeated_outcome(answers.notice("1"), nobody)),
+        ("as many errors as fit", "bad_request", lambda: _repeated_outcome(answers.error("999"))),
+        ("as many reports as fit", "ok", lambda: answers.about(answers.company(*[wages] * _as_many(wages)))),
+        ("as many companies as fit", "ok", _every_company),
+        ("as many unknown values as fit", "invalid_response", _every_unknown_value),
+        ("forms below forms", "ok", _forms_below_forms),
+    ):
+        yield Bomb("eindkomst", name, expected, partial(_told, build))
+
+
+def _told(build: Build) -> bytes:
+    return _xml(build())
+
+
+def bombs() -> Iterator[Bomb]:
+    """All of them, for each target that they can go off in."""
+    yield from _json_bombs("udb", "invalid_response", FILLINGS)
+    yield from _size_bombs("udb", "invalid_response")
+    for target in ("su", "ydelse", "dfdg", "cvr", "delivery"):
+        yield from _json_bombs(target, "invalid_response", EVERYWHERE)
+    yield from _json_bombs("times", "SystemBrokeContract", FILLINGS)
+    yield from _json_bombs("book", "SystemBrokeContract", EVERYWHERE)
+    yield from _xml_bombs("eindkomst")
+    yield from _xml_bombs("eindkomst_signed")
+    yield from _eindkomst_bombs()
+
+
+def forget_the_peak() -> None:
+    """From here on the most memory is counted anew."""
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def mb(what: str) -> float:
+    """`VmRSS`, the memory that this process holds, or `VmHWM`, the most that it held."""
+    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(what))
+    return int(line.split()[1]) / 1024
+
+
+async def let_all_go_off() -> None:
+    direct = Direct()
+    async with client_of(direct) as http:
+        for bomb in bombs():
+            direct.message = Message.parse(bomb.build())
+            forget_the_peak()
+            before = mb("VmRSS")
+            began = time.process_time()
+            try:
+                came_of_it = await outcome(bomb.target, upstream_through(http, bomb.target), direct.message.body)
+            except Exception as error:  # noqa: BLE001 - that is what is looked for
+                came_of_it = f"{type(error).__name__}: {str(error)[:200]}"
+            told = {
+                "target": bomb.target,
+                "name": bomb.name,
+                "expected": bomb.expected,
+                "outcome": came_of_it,
+                "seconds": round(time.process_time() - began, 2),
+                "grown_mb": round(mb("VmHWM") - before),
+            }
+            print(json.dumps(told), flush=True)
+
+
+if __name__ == "__main__":
+    say_nothing()
+    resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE_MB << 20, ADDRESS_SPACE_MB << 20))
+    asyncio.run(let_all_go_off())
