@@ -129,6 +129,21 @@ def test_other_characters_are_refused(text):
         Cpr.parse(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("61017012a4", "characters: only ASCII digits may occur, and one hyphen after the sixth"),
+        ("610170123", "length: a CPR number has ten digits"),
+        ("0000000000", "unknown person: this number stands for nobody"),
+        ("9104701234", "no such date: the first six digits are not a day of the calendar"),
+    ],
+)
+def test_a_refusal_says_what_is_wrong(text, said):
+    with pytest.raises(InvalidCpr) as caught:
+        Cpr.parse(text)
+    assert str(caught.value) == said
+
+
 @pytest.mark.parametrize("digits", ["610170-1234", "610170123", "9104701234", "0000000000"])
 def test_the_constructor_refuses_what_is_no_number_too(digits):
     with pytest.raises(InvalidCpr):

@@ -124,6 +124,11 @@ def test_a_refusal_survives_the_way_between_processes(error):
     assert vars(copy) == vars(error)
 
 
+def test_a_refusal_holds_what_it_was_made_of():
+    assert FaultReportTooLong(503).args == (503, 500)
+    assert FaultReportControlCharacter(7, 12).args == (7, 12)
+
+
 EVERY_CHARACTER = [chr(code_point) for code_point in range(0x110000)]
 
 

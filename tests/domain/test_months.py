@@ -33,8 +33,44 @@ def test_a_month_shows_whole_weeks(text, first, last):
     "text", ["1899-12", "2101-01", "2023-00", "2023-13", "2023-3", "23-03", "2023-03-01", "2023-03\n", " 2023-03", ""]
 )
 def test_what_is_no_month_is_refused(text):
-    with pytest.raises(InvalidMonth):
+    with pytest.raises(InvalidMonth) as caught:
         Month.parse(text)
+    assert str(caught.value) == "is not a month from 1900-01 to 2100-12, written as 2023-03"
+
+
+@given(st.dates())
+def test_a_day_is_in_its_own_month(day):
+    month = Month.of(day)
+    assert (month.year, month.month) == (day.year, day.month)
+    assert month.first <= day <= month.last
+
+
+@pytest.mark.parametrize(
+    ("text", "months", "later"),
+    [
+        ("2023-03", 0, "2023-03"),
+        ("2023-03", 1, "2023-04"),
+        ("2023-03", -1, "2023-02"),
+        ("2023-12", 1, "2024-01"),
+        ("2023-01", -1, "2022-12"),
+        ("2023-03", 25, "2025-04"),
+        ("2023-03", -27, "2020-12"),
+    ],
+)
+def test_so_many_months_later_or_earlier_is_a_month(text, months, later):
+    assert str(Month.parse(text).plus(months)) == later
+
+
+@pytest.mark.parametrize(
+    ("text", "mondays"),
+    [
+        ("2023-03", ["2023-02-27", "2023-03-06", "2023-03-13", "2023-03-20", "2023-03-27"]),
+        ("2021-02", ["2021-02-01", "2021-02-08", "2021-02-15", "2021-02-22"]),
+        ("2023-10", ["2023-09-25", "2023-10-02", "2023-10-09", "2023-10-16", "2023-10-23", "2023-10-30"]),
+    ],
+)
+def test_each_week_that_is_shown_has_its_monday(text, mondays):
+    assert [day.isoformat() for day in Month.parse(text).mondays()] == mondays
 
 
 @given(MONTHS)

@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from workers.domain.target_group import ContactGroup, in_target_group
+from workers.domain.target_group import ContactGroup, in_target_group, leaves_target_group
 
 TODAY = date(2023, 3, 13)
 AGED_24 = date(1998, 3, 14)
@@ -52,6 +52,14 @@ def test_the_age_is_that_of_the_day():
         return in_target_group(born=AGED_24, contact_groups=[1], education_order=True, today=today)
 
     assert [belongs_on(date(2023, 3, day)) for day in (12, 13, 14, 15)] == [True, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("contact_groups", "leaves"),
+    [([1], date(2023, 3, 14)), ([1, 7], date(2023, 3, 14)), ([1, 12], None), ([28], None), ([12, 28], None)],
+)
+def test_only_who_belongs_by_age_leaves_by_it(contact_groups, leaves):
+    assert leaves_target_group(born=AGED_24, contact_groups=contact_groups) == leaves
 
 
 def test_the_codes_are_those_of_the_release_note():
