@@ -72,8 +72,8 @@ class Direct(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         message = self.message
-        # Whether the bytes are a head at all is decided before this, by what `Direct` leaves out.
-        headers = [(name, value) for name, value in message.headers if name.isascii()]
+        # As the client's own connections do, which also decide whether the bytes are a head at all.
+        headers = [(name, value) for name, value in message.headers if name.isascii() and name.lower() != b"location"]
         return httpx.Response(message.status, headers=headers, stream=_Body(message.body), request=request)
 
 

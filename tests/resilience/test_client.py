@@ -73,6 +73,12 @@ async def test_a_redirect_is_not_followed(http, server):
     assert len(server.requests) == 1
 
 
+@pytest.mark.parametrize("address", ["length: 0", "http://[::1", "//x:99999/", "http://\u200d/", "http://xn--0"])
+async def test_a_redirect_to_what_is_no_address_is_a_redirect(http, server, address):
+    server.answers = [answering(302, Location=address)]
+    assert (await send(http)).status == 302
+
+
 async def test_no_cookie_of_one_call_is_sent_with_another(http, server):
     server.answers = [answering(**{"Set-Cookie": "session=one-citizens-own; Path=/"})]
     await send(http)

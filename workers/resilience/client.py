@@ -210,13 +210,21 @@ class _NoCookies(http.cookiejar.CookieJar):
 
 
 class _Response(aiohttp.ClientResponse):
-    """An answer without its reason phrase, which says nothing; the transport fails at one that is not UTF-8."""
+    """An answer without what says nothing to us: its reason phrase, and where a redirect leads, which none is let to.
+
+    The transport fails at a phrase that is not UTF-8, and httpx, in many ways, at an address that it cannot read.
+    """
 
     async def start(self, connection: Connection) -> aiohttp.ClientResponse:
         """Reads the head."""
         await super().start(connection)
         self.reason = ""
         return self
+
+    @property
+    def raw_headers(self) -> tuple[tuple[bytes, bytes], ...]:
+        """The headers as they came."""
+        return tuple(header for header in super().raw_headers if header[0].lower() != b"location")
 
 
 @dataclass(eq=False, slots=True)
