@@ -3,6 +3,7 @@
 import pytest
 import pytest_asyncio
 
+from config.celery import REGISTERS
 from tests.fuzz.messages import Message, Wired, client_at, upstream_through
 from tests.fuzz.paths import CORPUS, FAULT_REPORT, PATHS, outcome, validated_text
 
@@ -47,6 +48,6 @@ def test_a_hostile_text_is_a_valid_report_or_refused_as_one(file):
     assert came_of_it == (expected(file) or came_of_it)
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", sorted({*TARGETS, *REGISTERS}))
 def test_every_target_has_what_is_good_and_what_is_not(target):
     assert {"ok"} < set(map(expected, FILES[target])) - {None}
