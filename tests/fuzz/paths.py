@@ -129,10 +129,8 @@ def _services(upstream: Upstream) -> SimpleNamespace:
     return SimpleNamespace(
         upstream=lambda _: upstream,
         citizens=SimpleNamespace(id_of=lambda _: "a-citizen"),
-        settings=SimpleNamespace(
-            booking_vendor=BookingVendorSettings(token=SecretStr("a token for tests")),
-            pepper=SecretStr("a pepper for tests alone"),
-        ),
+        keyring=SimpleNamespace(peppers=lambda: (b"a pepper for tests alone",)),
+        settings=SimpleNamespace(booking_vendor=BookingVendorSettings(token=SecretStr("a token for tests"))),
     )
 
 

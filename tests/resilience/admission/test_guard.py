@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 import structlog
 
-from workers.resilience import deadline, errors
+from workers.resilience import admission, deadline, errors
 from workers.resilience.admission import Ordered, Override
 from workers.resilience.admission.local import LocalMachine
 from workers.resilience.admission.shared import SharedMachine
@@ -142,7 +142,13 @@ async def test_who_finds_no_place_waits_for_one_in_order(make_guard):
     assert order == [0, 1, 2, 3, 4]
 
 
-async def test_nobody_waits_longer_than_the_deadline_allows(make_guard):
+@pytest.fixture
+def patient(monkeypatch):
+    """A busy machine's Redis is waited for, so that what is decided is what all processes decide together."""
+    monkeypatch.setattr(admission, "REDIS_WITHIN", 20.0)
+
+
+async def test_nobody_waits_longer_than_the_deadline_allows(make_guard, patient):
     guard = make_guard(max_in_flight=1)
     await guard.enter(is_retry=False)
     with deadline.within(timedelta(milliseconds=200)), pytest.raises(errors.DeadlinePassed):
@@ -150,7 +156,7 @@ async def test_nobody_waits_longer_than_the_deadline_allows(make_guard):
     assert (await guard.shared.look())["waiting"] == "0"
 
 
-async def test_calls_per_second_are_kept_over_all_processes(make_guard):
+async def test_calls_per_second_are_kept_over_all_processes(make_guard, patient):
     guards = [make_guard(calls_per_second=20), make_guard(calls_per_second=20)]
 
     async def twenty_calls(guard):
@@ -162,7 +168,7 @@ async def test_calls_per_second_are_kept_over_all_processes(make_guard):
     assert time.monotonic() - began >= 0.95
 
 
-async def test_retries_have_a_budget_over_all_processes(make_guard):
+async def test_retries_have_a_budget_over_all_processes(make_guard, patient):
     guards = [make_guard(), make_guard()]
     for n in range(50):
         await call(guards[n % 2])

@@ -19,7 +19,7 @@ from workers.resilience.admission.terms import State
 
 pytestmark = pytest.mark.xdist_group("processes")
 
-PROBES, OPEN_AT_MOST_SECONDS, LEASE_MS = 2, 2.0, 300
+PROBES, LEASE_MS = 2, 300
 SETTINGS = AdmissionSettings(open_for="PT0.5S", open_at_most="PT2S", probes=PROBES)
 
 CALLER = """
@@ -131,7 +131,9 @@ def test_eight_processes_probe_as_one_and_close_as_one(empty_redis, simulation, 
     for begun in changes.times("half_open"):
         ended = min(at for at in changes.times("open") + changes.times("closed") if at > begun)
         assert sum(begun <= at <= ended for at in calls) <= PROBES
-    assert changes.times("closed")[0] - mended <= OPEN_AT_MOST_SECONDS + 1
+    closed = changes.times("closed")[0]
+    # The first probes after the return close it, however late a busy machine makes them.
+    assert sum(mended < begun <= closed for begun in changes.times("half_open")) <= 1
 
 
 def test_a_prober_that_is_killed_costs_at_most_its_lease(empty_redis):
