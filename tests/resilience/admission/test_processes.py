@@ -87,7 +87,7 @@ class Changes(threading.Thread):
         self._pubsub.close()
 
 
-def until(condition, within=30.0):
+def until(condition, within=90.0):
     ends = time.monotonic() + within
     while not condition():
         assert time.monotonic() < ends
@@ -103,7 +103,8 @@ def test_eight_processes_probe_as_one_and_close_as_one(empty_redis, simulation, 
     changes = Changes(empty_redis["broker"].url)
     changes.start()
     arguments = [simulation.urls["udb"], empty_redis["broker"].url, empty_redis["ledger"].url, citizens.EXAMPLE.cpr]
-    admission = json.dumps({"open_for": "PT0.5S", "open_at_most": "PT2S", "probes": PROBES})
+    # Open for longer than a call that was let through before may be late on a busy machine.
+    admission = json.dumps({"open_for": "PT1.5S", "open_at_most": "PT3S", "probes": PROBES})
     callers = [
         subprocess.Popen(
             [sys.executable, "-c", CALLER, *arguments, admission], stdout=subprocess.PIPE, cwd=project, text=True,
