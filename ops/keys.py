@@ -53,16 +53,25 @@ def rotate(
     wait: Annotated[
         float, typer.Option(min=0, help="For how many seconds the new one is known everywhere before it is used.")
     ] = KNOWN_AFTER_SECONDS,
+    later: Annotated[bool, typer.Option("--later", help="Leave it to `keys reseal` to seal anew what is old.")] = False,  # noqa: FBT002
 ) -> None:
-    """Make a new key the first, while everything runs; what the old ones sealed stays readable.
+    """Make a new key the first, while everything runs; what the old ones sealed stays readable, and is sealed anew.
 
     The files are changed twice: at first the new one stands behind the others, so that everybody knows it, and then
-    in front of them. Where files reach their processes slowly, a longer --wait is needed.
+    in front of them. Where files reach their processes slowly, a longer --wait is needed. With --secrets nothing is
+    sealed anew: the installation is elsewhere, and `keys reseal` does it there.
     """
+    reseals = what is What.SEALING and folder is None and not later
+    if reseals:
+        auditable()
     try:
         (_rotate_sealing if what is What.SEALING else _rotate_pepper)(_files(folder), wait)
     except (OSError, ValueError) as error:
         fail(f"not rotated: {error}", status=1)
+    if reseals:
+        # Until then somebody may still seal with the one before.
+        _known_everywhere(wait)
+        reseal("a new sealing key")
 
 
 @cli.command()
@@ -188,8 +197,8 @@ def _rotate_sealing(files: Callable[[str], Secret], wait: float) -> None:
     secret.write((*old, new))
     _known_everywhere(wait)
     secret.write((new, *old))
-    print(f"key {key_id(base64.urlsafe_b64decode(new)).hex()} seals from now on; `registerbro keys reseal` seals anew "
-          "what the older ones did, and `registerbro keys status` tells when they may go")  # fmt: skip
+    print(f"key {key_id(base64.urlsafe_b64decode(new)).hex()} seals from now on; `registerbro keys reseal` seals anew")
+    print("what older ones did, and `registerbro keys status` tells when they may go")
 
 
 def _rotate_pepper(files: Callable[[str], Secret], wait: float) -> None:

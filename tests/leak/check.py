@@ -155,7 +155,6 @@ class Run:
         self._command("audit", "for", given=CITIZENS[0].cpr)
         self._command("audit", "verify")
         self._command("keys", "rotate", "sealing", "--wait", "2")
-        self._command("keys", "reseal")
         self._command("keys", "status")
         self._command("forget", "--undelivered", "--json", given=CITIZENS[0].cpr)
         self._look_at_metrics()

@@ -87,7 +87,7 @@ def calls(here):
 def test_a_new_key_seals_while_everything_runs_and_the_old_one_can_go(here, visit, registerbro):
     me = visit()
     before = fetched(me)
-    rotated = registerbro("keys", "rotate", "sealing", "--wait", "2")
+    rotated = registerbro("keys", "rotate", "sealing", "--wait", "2", "--later")
     assert rotated.returncode == 0, rotated.stderr
     assert fetched(me) == before
     fetched(visit(citizens.FOUR_JOBS.cpr))
@@ -103,6 +103,15 @@ def test_a_new_key_seals_while_everything_runs_and_the_old_one_can_go(here, visi
     assert fetched(me) == before
     assert calls(here) == 2
     assert '"action":"reseal"' in "".join(file.read_text() for file in here.audit_directory.rglob("*.jsonl"))
+
+
+def test_where_it_can_a_rotation_seals_anew_by_itself(here, visit, registerbro):
+    fetched(visit())
+    rotated = registerbro("keys", "rotate", "sealing", "--wait", "2")
+    assert rotated.returncode == 0, rotated.stderr
+    assert "sealed anew: " in rotated.stdout
+    new, old = counts(registerbro)["sealing_keys"]
+    assert (new["entry"], old["citizen"], old["entry"]) == (1, 0, 0)
 
 
 def test_a_key_that_is_lost_is_named_and_its_citizens_are_fetched_anew(here, visit, registerbro):
@@ -184,9 +193,10 @@ def test_a_report_that_the_vendor_has_not_got_stays_unless_it_is_said_otherwise(
     assert me.get(location).status_code == 404
 
 
-@pytest.mark.parametrize("setting", ["SEALING_KEYS", "PEPPER"])
-def test_what_is_not_a_file_is_not_rotated(project, setting, registerbro, here):
-    del here._secrets[setting]
-    ended = registerbro("keys", "rotate", "sealing" if setting == "SEALING_KEYS" else "pepper")
+@pytest.mark.parametrize(("what", "setting"), [("sealing", "SEALING_KEYS"), ("pepper", "PEPPER")])
+def test_what_is_not_a_file_is_not_rotated(registerbro, here, what, setting):
+    # Given directly, and so as it is while the process runs.
+    here.settings[setting] = here._secrets.pop(setting)
+    ended = registerbro("keys", "rotate", what)
     assert (ended.returncode, ended.stdout) == (2, "")
     assert f"REGISTERBRO_{setting}_FILE: is missing" in ended.stderr
