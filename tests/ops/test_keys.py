@@ -194,9 +194,12 @@ def test_a_report_that_the_vendor_has_not_got_stays_unless_it_is_said_otherwise(
 
 
 @pytest.mark.parametrize(("what", "setting"), [("sealing", "SEALING_KEYS"), ("pepper", "PEPPER")])
-def test_what_is_not_a_file_is_not_rotated(registerbro, here, what, setting):
-    # Given directly, and so as it is while the process runs.
-    here.settings[setting] = here._secrets.pop(setting)
-    ended = registerbro("keys", "rotate", what)
+def test_what_is_not_a_file_is_not_rotated(make_settings, project, what, setting):
+    """Given directly it is as it is while a process runs, and the command could not change it either."""
+    make_settings()
+    ended = subprocess.run(
+        [sys.executable, "-m", "ops.cli", "keys", "rotate", what], capture_output=True, text=True, cwd=project,
+        timeout=120, check=False,
+    )  # fmt: skip
     assert (ended.returncode, ended.stdout) == (2, "")
     assert f"REGISTERBRO_{setting}_FILE: is missing" in ended.stderr
