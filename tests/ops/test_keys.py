@@ -22,10 +22,11 @@ REPORT = {"text": "Zebrafinken sang."}
 @pytest.fixture
 def here(tmp_path):
     with installation(tmp_path) as it:
-        it.use_users().start_redis().start_simulators().start_portal()
-        for service in ("udb", "booking_vendor"):
-            worker = it.start_worker(service)
-            wait_for(lambda worker=worker: worker.has_logged("worker_ready"), service)
+        it.use_users().start_redis().start_simulators()
+        workers = [it.start_worker(service) for service in ("udb", "booking_vendor")]
+        it.start_portal()
+        for worker in workers:
+            wait_for(lambda worker=worker: worker.has_logged("worker_ready"), worker.name)
         yield it
 
 
