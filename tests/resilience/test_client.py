@@ -183,9 +183,32 @@ def test_a_body_that_is_not_json_is_an_invalid_response(broken):
         broken.json()
 
 
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        (answer(content_type="text/html"), "the answer is not application/json"),
+        (answer(charset="utf-16"), "the answer is not UTF-8"),
+        (answer(b"{"), "the answer is not JSON"),
+    ],
+)
+def test_what_is_wrong_with_a_body_is_said(broken, said):
+    with pytest.raises(InvalidResponse) as caught:
+        broken.json()
+    assert str(caught.value) == said
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "UTF-8", "us-ascii", "US-ASCII"])
+def test_ascii_is_utf_8(charset):
+    assert answer(b"7", charset=charset).json() == 7
+
+
 class Contract(BaseModel):
     number: int
     name: str
+
+
+def test_a_body_of_the_contract_is_its_model():
+    assert answer(b'{"number": 7, "name": "seven"}').model(Contract) == Contract(number=7, name="seven")
 
 
 def test_what_breaks_the_contract_is_named_by_field_and_not_by_value():

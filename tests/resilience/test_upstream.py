@@ -2,12 +2,15 @@
 
 import asyncio
 import re
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from config.windows import Once
 from tests.resilience.conftest import answering, hang, reset
+from workers import metrics
 from workers.resilience import deadline, errors
 from workers.resilience.client import Question
 from workers.resilience.trail import NoTrail
@@ -152,6 +155,100 @@ async def test_a_cancelled_call_says_nothing_of_the_upstream(upstream, server, b
         task.cancel()
         await asyncio.wait([task])
     assert breaker.state == "closed"
+
+
+class Counted:
+    """How far counters have gone on since this was made, for the upstream of these tests."""
+
+    def __init__(self):
+        self._before = {}
+        self._before = self.now()
+
+    def now(self):
+        counters = (metrics.CALLS, metrics.NOT_ADMITTED, metrics.ALARMS, metrics.RETRIES)
+        return {
+            (family.name, *sample.labels.values()): sample.value
+            - self._before.get((family.name, *sample.labels.values()), 0)
+            for counter in counters
+            for family in counter.collect()
+            for sample in family.samples
+            if sample.name.endswith("_total")
+        }
+
+    def changed(self):
+        return {key[0].removeprefix("registerbro_"): key[1:] for key, value in self.now().items() if value}
+
+
+@pytest.mark.parametrize(
+    ("answer", "level", "event", "outcome", "detail"),
+    [
+        (answering(), "debug", "upstream_called", "answered", None),
+        (answering(404), "warning", "upstream_call_failed", "not_found", "HTTP 404"),
+        (answering(400), "critical", "upstream_alarm", "bad_request", "HTTP 400"),
+    ],
+    ids=["answered", "failed", "alarm"],
+)
+async def test_each_call_is_told_with_its_outcome(upstream, server, answer, level, event, outcome, detail):
+    server.answers = [answer]
+    counted = Counted()
+    with capture_logs() as lines, suppress(errors.UpstreamError):
+        await upstream.ask(EXCHANGE)
+    (line,) = lines
+    seconds = line.pop("seconds")
+    assert 0 < seconds == round(seconds, 3) < 60
+    told = {"log_level": level, "event": event, "upstream": "test", "outcome": outcome}
+    assert line == told | {"request_id": server.request_ids[0]} | ({"detail": detail} if detail else {})
+    alarm = {"alarms": ("test", outcome)} if level == "critical" else {}
+    assert counted.changed() == {"upstream_calls": ("test", outcome)} | alarm
+
+
+async def test_a_call_that_is_not_made_is_counted_as_such_and_is_no_call(upstream):
+    counted = Counted()
+    with capture_logs() as lines, deadline.within(timedelta(0)), pytest.raises(errors.DeadlinePassed):
+        await upstream.ask(EXCHANGE)
+    assert (lines, counted.changed()) == ([], {})
+
+
+async def test_a_call_that_the_record_forbids_is_counted_by_why(http, upstream_settings, server, breaker):
+    class Full(NoTrail):
+        def look_up(self, upstream):
+            return self
+
+        async def call(self, request_id, trace_id):
+            raise errors.NotAudited
+
+        def answered(self, outcome):
+            ended.append(outcome)
+
+        def end(self):
+            ended.append("end")
+
+    ended, counted = [], Counted()
+    with capture_logs() as lines, pytest.raises(errors.NotAudited):
+        await Upstream("test", upstream_settings, http, breaker, Full()).ask(EXCHANGE)
+    assert (server.requests, lines, ended) == ([], [], ["not_audited", "end"])
+    assert counted.changed() == {"upstream_not_admitted": ("test", "not_audited")}
+
+
+async def test_a_defect_and_a_call_that_was_cancelled_are_told_as_such(upstream, server):
+    server.answers = [answering()]
+    counted = Counted()
+    with pytest.raises(ZeroDivisionError):
+        await upstream.ask(always(ZeroDivisionError()))
+    assert counted.changed() == {"upstream_calls": ("test", "defect")}
+    counted = Counted()
+    with pytest.raises(asyncio.CancelledError):
+        await upstream.ask(always(asyncio.CancelledError()))
+    assert counted.changed() == {"upstream_calls": ("test", "cancelled")}
+
+
+async def test_what_is_called_again_is_counted_by_why(upstream, server):
+    server.answers = [answering(503), answering()]
+    counted = Counted()
+    await upstream.ask(EXCHANGE)
+    assert counted.now()["registerbro_upstream_retries", "test", "unavailable"] == 1
+    assert counted.now()["registerbro_upstream_calls", "test", "unavailable"] == 1
+    assert counted.now()["registerbro_upstream_calls", "test", "answered"] == 1
 
 
 async def test_an_outage_opens_the_breaker_and_ends_the_calls(upstream, server):
