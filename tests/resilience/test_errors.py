@@ -32,6 +32,17 @@ def test_a_status_means_the_same_for_every_upstream(status, kind):
     assert type(from_status(status)) is kind
 
 
+@pytest.mark.parametrize("status", [302, 401, 404, 418, 429, 503])
+def test_an_error_tells_the_status_and_how_long_to_wait(status):
+    error = from_status(status, timedelta(seconds=7))
+    assert (str(error), error.retry_after) == (f"HTTP {status}", timedelta(seconds=7))
+    assert from_status(status).retry_after is None
+
+
+def test_an_error_without_a_message_tells_its_reason():
+    assert str(errors.ConnectionLost()) == "unavailable"
+
+
 def test_200_is_no_error_by_itself():
     assert from_status(200) is None
 
@@ -69,6 +80,9 @@ def test_what_each_error_means_for_the_next_call(kind, again, counts, alarm, sam
         ("Mon, 13 Mar 2023 09:01:00 GMT", timedelta(minutes=1)),
         ("Mon, 13 Mar 2023 08:00:00 GMT", timedelta(0)),
         ("Mon, 13 Mar 2033 08:00:00 GMT", timedelta(days=1)),
+        ("Mon, 13 Mar 2023 10:01:00 +0100", timedelta(minutes=1)),
+        ("Mon, 13 Mar 2023 09:01:00 -0000", timedelta(minutes=1)),
+        ("86401", timedelta(days=1)),
         (f"13 Mar {'9' * 30} 08:00:00 GMT", None),
         (f"13 Mar 2023 08:00:00 +{'9' * 40}", None),
         ("Fri, 31 Dec 9999 23:59:59 -2359", timedelta(days=1)),

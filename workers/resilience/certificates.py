@@ -155,7 +155,7 @@ def _pem_blocks(content: bytes) -> list[tuple[bytes, bytes]]:
 def _certificate(block: bytes) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(block)
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         raise CertificateError("holds a certificate that cannot be read") from None
 
 
