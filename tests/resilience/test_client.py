@@ -3,12 +3,21 @@
 import asyncio
 import gzip
 import socket
+import ssl
 
 import pytest
 from pydantic import BaseModel
 
 from tests.resilience.conftest import answering, hang, reset, truncated
-from workers.resilience.client import MAX_BODY_BYTES, Answer, HttpClient, Question, validated
+from workers.resilience.client import (
+    IDLE_CONNECTION_SECONDS,
+    MAX_BODY_BYTES,
+    Answer,
+    HttpClient,
+    Question,
+    _session,
+    validated,
+)
 from workers.resilience.errors import ConnectionLost, InvalidResponse, UpstreamTimeout
 
 GET = Question("GET", "/v1/x", {"x-civilRegistrationIdentifier": "6102991234"})
@@ -57,7 +66,7 @@ async def test_nobody_listening_is_a_lost_connection(upstream_settings):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         async with HttpClient(f"http://127.0.0.1:{taken.getsockname()[1]}", upstream_settings) as http:
-            with pytest.raises(ConnectionLost):
+            with pytest.raises(ConnectionLost, match=r"^no connection: ConnectionRefusedError$"):
                 await send(http)
 
 
@@ -79,11 +88,27 @@ async def test_a_redirect_to_what_is_no_address_is_a_redirect(http, server, addr
     assert (await send(http)).status == 302
 
 
-async def test_no_cookie_of_one_call_is_sent_with_another(http, server):
+async def test_no_cookie_of_one_call_is_sent_with_another(server, upstream_settings):
     server.answers = [answering(**{"Set-Cookie": "session=one-citizens-own; Path=/"})]
-    await send(http)
-    await send(http)
+    # By name, since cookies of a mere address are kept by hardly any client.
+    async with HttpClient(server.url.replace("127.0.0.1", "localhost"), upstream_settings) as http:
+        await send(http)
+        await send(http)
+    assert len(server.requests) == 2
     assert "Cookie" not in server.requests[1].headers
+
+
+async def test_what_every_request_says_of_us(http, server):
+    server.answers = [answering()]
+    await send(http)
+    said = {name: server.requests[0].headers.getall(name) for name in ("User-Agent", "Accept-Encoding")}
+    assert said == {"User-Agent": ["registerbro"], "Accept-Encoding": ["gzip"]}
+
+
+async def test_connections_are_as_many_as_the_settings_say_and_not_kept_for_long(upstream_settings):
+    session = _session(ssl.create_default_context(), 7)
+    assert (session.connector.limit, session.connector._keepalive_timeout) == (7, IDLE_CONNECTION_SECONDS)
+    await session.close()
 
 
 @pytest.mark.parametrize(

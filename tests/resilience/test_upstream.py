@@ -242,6 +242,70 @@ async def test_a_defect_and_a_call_that_was_cancelled_are_told_as_such(upstream,
     assert counted.changed() == {"upstream_calls": ("test", "cancelled")}
 
 
+async def test_a_call_that_is_not_admitted_is_counted_by_why(upstream, server, http, upstream_settings, breaker):
+    server.answers = [answering()]
+    with pytest.raises(errors.WrongPerson):
+        await upstream.ask(always(errors.WrongPerson()))
+    counted = Counted()
+    with pytest.raises(errors.CircuitOpen):
+        await upstream.ask(EXCHANGE)
+    assert counted.changed() == {"upstream_not_admitted": ("test", "circuit_open")}
+    closed = Once(datetime.now(UTC) - timedelta(hours=1), datetime.now(UTC) + timedelta(hours=1))
+    settings, counted = upstream_settings.model_copy(update={"service_windows": (closed,)}), Counted()
+    with pytest.raises(errors.ServiceWindow):
+        await Upstream("test", settings, http, breaker, NoTrail()).ask(EXCHANGE)
+    assert counted.changed() == {"upstream_not_admitted": ("test", "service_window")}
+
+
+async def test_when_too_many_calls_are_repeats_the_first_error_stands(upstream, server, breaker, monkeypatch):
+    enter = breaker.enter
+
+    async def no_repeat(*, is_retry):
+        if is_retry:
+            raise errors.RetryBudgetSpent
+        return await enter(is_retry=is_retry)
+
+    monkeypatch.setattr(breaker, "enter", no_repeat)
+    server.answers = [answering(503)]
+    with pytest.raises(errors.UpstreamUnavailable, match="HTTP 503"):
+        await upstream.ask(EXCHANGE)
+    assert len(server.requests) == 1
+
+
+async def test_how_each_call_ended_and_how_long_it_took_is_told_to_all_who_keep_count(
+    server, http, upstream_settings, breaker, waits, monkeypatch
+):
+    class Kept(NoTrail):
+        def look_up(self, upstream):
+            told.append(upstream)
+            return self
+
+        async def call(self, request_id, trace_id):
+            told.append((request_id, trace_id))
+
+        def answered(self, outcome):
+            told.append(outcome)
+
+        def end(self):
+            told.append("end")
+
+    async def record(permit, error, took):
+        recorded.append((type(error), took))
+
+    async def sleep(seconds):
+        waits.append(seconds)
+
+    told, recorded = [], []
+    monkeypatch.setattr(breaker, "record", record)
+    server.answers = [answering(503), answering()]
+    await Upstream("test", upstream_settings, http, breaker, Kept(), sleep=sleep).ask(EXCHANGE)
+    traces = [request.headers["traceparent"].split("-")[1] for request in server.requests]
+    first, second = zip(server.request_ids, traces, strict=True)
+    assert told == ["test", first, "unavailable", second, "answered", "end"]
+    assert [kind for kind, _ in recorded] == [errors.UpstreamUnavailable, type(None)]
+    assert all(timedelta(0) < took < timedelta(minutes=1) for _, took in recorded)
+
+
 async def test_what_is_called_again_is_counted_by_why(upstream, server):
     server.answers = [answering(503), answering()]
     counted = Counted()
