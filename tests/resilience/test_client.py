@@ -240,3 +240,27 @@ def test_what_breaks_the_contract_is_named_by_field_and_not_by_value():
     with pytest.raises(InvalidResponse) as caught:
         validated(Contract, {"number": "6102991234x"})
     assert str(caught.value) == "not of the contract: number (int_parsing), name (missing)"
+
+
+class Five(BaseModel):
+    a: int
+    b: int
+    c: int
+    d: int
+    e: int
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (7, "body (model_type)"),
+        ({"a": 1, "b": 1, "c": 1, "d": 1}, "e (missing)"),
+        ({"a": 1, "b": 1}, "c (missing), d (missing), e (missing)"),
+        ({"a": 1}, "b (missing), c (missing), d (missing) and 1 more"),
+        ({}, "a (missing), b (missing), c (missing) and 2 more"),
+    ],
+)
+def test_of_many_faults_three_are_named_and_the_others_counted(values, said):
+    with pytest.raises(InvalidResponse) as caught:
+        validated(Five, values)
+    assert str(caught.value) == f"not of the contract: {said}"
