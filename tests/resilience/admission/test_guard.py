@@ -228,6 +228,64 @@ async def test_what_was_cut_off_without_redis_is_cut_off_for_all_when_it_is_back
     assert await refused(make_guard()) is None
 
 
+async def test_nothing_is_kept_of_what_came_while_anybody_was_cut_off(make_guard, empty_redis):
+    one, other, third = make_guard(), make_guard(), make_guard()
+    for guard in (one, other, third):
+        await call(guard)
+        await guard.check()
+    await one.order(Ordered(Override.FORCED_OPEN, "me", 0, "why"))
+    with pytest.raises(errors.CircuitOpen, match="forced open until a person lifts it"):
+        await other.check()
+    await one.order(None)
+    await other.check()
+    empty_redis["broker"].process.kill()
+    await third.check()
+    await other.record(await other.enter(is_retry=False), errors.WrongPerson(), QUICK)
+    with pytest.raises(errors.CircuitOpen):
+        await other.check()
+    empty_redis["broker"].start()
+
+
+async def test_what_an_operator_orders_is_on_the_ledger_and_in_force_until_it_is_lifted(make_guard):
+    guard, ordered = make_guard(), Ordered(Override.FORCED_OPEN, "Åse", 1_700_000_000_000, "påske")
+    await guard.order(ordered)
+    assert await guard._overrides.get("udb") == ordered
+    assert await refused(make_guard()) is None
+    await guard.order(None)
+    assert await guard._overrides.get("udb") is None
+    await call(make_guard())
+
+
+async def test_a_process_that_knows_the_breaker_open_keeps_it_open_without_redis(make_guard, empty_redis):
+    knows, knows_not = make_guard(), make_guard()
+    await call(knows_not)
+    await fail(knows)
+    before = await refused(knows)
+    empty_redis["broker"].process.kill()
+    assert timedelta(0) < await refused(knows) <= before
+    await call(knows_not)
+    empty_redis["broker"].start()
+
+
+async def test_without_redis_for_the_second_time_the_process_decides_by_the_same_rules(make_guard, empty_redis, logged):
+    guard = make_guard()
+    await call(guard)
+    for _ in range(2):
+        empty_redis["broker"].process.kill()
+        await fail(guard)
+        assert timedelta(0) < await refused(guard) <= timedelta(seconds=5)
+        empty_redis["broker"].start()
+        guard._down_until = 0.0
+        await call(guard)
+    told = {"upstream": "udb", "log_level": "warning"}
+    once = [
+        told | {"event": "admission_without_redis", "detail": "ConnectionError"},
+        told | {"event": "breaker_changed", "state": "open"},
+        told | {"event": "admission_with_redis_again"},
+    ]
+    assert logged == once * 2
+
+
 async def test_under_load_a_redis_that_dies_and_returns_empty_costs_no_call(make_guard, empty_redis, logged):
     guard = make_guard(max_in_flight=500)
     done = []

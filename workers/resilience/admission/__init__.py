@@ -183,6 +183,8 @@ class Guard:
     def _settled(self, permit: str, machine: SharedMachine | LocalMachine, entry: Entry) -> Permit:
         match entry:
             case Admitted():
+                # An open breaker that is none any more must not be remembered when Redis goes next.
+                self._last_refused = None
                 self._tell(entry.changed)
                 return Permit(permit, entry.generation, entry.at, machine)
             case Refused(by=Override()):
