@@ -2,19 +2,21 @@
 
 import asyncio
 import re
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 from structlog.testing import capture_logs
 
 from config.windows import Once
 from tests.resilience.conftest import answering, hang, reset
-from workers import metrics
+from workers import metrics, trace
 from workers.resilience import deadline, errors
 from workers.resilience.client import Question
 from workers.resilience.trail import NoTrail
 from workers.resilience.upstream import Exchange, Upstream
+from workers.trace import Kind
 
 
 def read(answer):
@@ -304,6 +306,39 @@ async def test_how_each_call_ended_and_how_long_it_took_is_told_to_all_who_keep_
     assert told == ["test", first, "unavailable", second, "answered", "end"]
     assert [kind for kind, _ in recorded] == [errors.UpstreamUnavailable, type(None)]
     assert all(timedelta(0) < took < timedelta(minutes=1) for _, took in recorded)
+
+
+@pytest.fixture
+def spans():
+    """The spans that are opened, each with its kind and what is noted of it."""
+    opened = []
+
+    @contextmanager
+    def record(name, kind, parent):
+        with trace._unrecorded(name, kind, parent) as it:
+            span = SimpleNamespace(context=it.context, told={}, kind=kind, title=name)
+            span.note = span.told.update
+            opened.append(span)
+            yield span
+
+    trace.record_with(record)
+    yield opened
+    trace.record_with(None)
+
+
+async def test_a_question_is_a_span_and_each_call_one_within_it(upstream, server, spans):
+    server.answers = [answering(503), answering()]
+    await upstream.ask(EXCHANGE)
+    assert [(span.title, span.kind) for span in spans] == [
+        ("ask test", Kind.INTERNAL),
+        ("call test", Kind.CLIENT),
+        ("call test", Kind.CLIENT),
+    ]
+    assert [span.told for span in spans] == [
+        {},
+        {"upstream": "test", "outcome": "unavailable", "request_id": server.request_ids[0]},
+        {"upstream": "test", "outcome": "answered", "request_id": server.request_ids[1]},
+    ]
 
 
 async def test_what_is_called_again_is_counted_by_why(upstream, server):
