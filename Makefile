@@ -7,12 +7,14 @@ NODE_READY := node_modules/.ready
 AUDIT_READY := $(VENV)-audit/.ready
 FUZZ_READY := $(VENV)-fuzz/.ready
 MUTATION_READY := $(VENV)-mutation/.ready
+BENCH_READY := $(VENV)-bench/.ready
+ARQ_READY := $(VENV)-bench-arq/.ready
 NPM := $(shell command -v npm)
 ONCE ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test queue-check chaos leak-check fuzz mutation audit sbom secrets compose-check smoke lint format requirements schema env-example clean
+.PHONY: help demo test bench bench-night soak queue-check chaos leak-check fuzz mutation audit sbom secrets compose-check smoke lint format requirements schema env-example clean
 
 help: ## List what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -22,6 +24,15 @@ demo: $(READY) $(NODE_READY) ## Start everything on this machine and watch a reg
 
 test: $(READY) $(NODE_READY) ## Run every test (ARGS="-k name" runs some)
 	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),-n 2 --dist loadgroup)
+
+bench: $(READY) $(BENCH_READY) $(ARQ_READY) ## Measure the speed beside its targets and peers: bench/results, README (QUICK=1 ONLY="fetches outage")
+	@$(BIN)/python -m bench $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
+
+bench-night: $(READY) ## Refresh 100,000 citizens' pages by the schedule, and see how it grows (CITIZENS=1000)
+	@$(BIN)/python -m bench.night $(if $(CITIZENS),--citizens $(CITIZENS))
+
+soak: $(READY) ## Refresh a million times, and see that nothing grows (REFRESHES=10000)
+	@$(BIN)/python -m bench.soak $(if $(REFRESHES),--refreshes $(REFRESHES))
 
 queue-check: $(READY) ## Kill workers and Redis, and count what is lost, beside the stock transport (long)
 	@$(BIN)/python bench/queue_check.py $(ARGS)
@@ -78,14 +89,14 @@ requirements: ## Compile requirements/*.txt anew, with the newest releases
 	    --no-emit-index-url --no-annotate --custom-compile-command "make requirements" \
 	    $$([ $$set = dev ] && echo --group dev --extra tracing) pyproject.toml --output-file requirements/$$set.txt; \
 	done
-	@for set in node audit fuzz mutation; do \
+	@for set in node audit bench bench-arq fuzz mutation; do \
 	  $(VENV)-lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	    --no-emit-index-url --no-annotate --custom-compile-command "make requirements" \
 	    requirements/$$set.in --output-file requirements/$$set.txt; \
 	done
 
 clean: ## Remove what the other targets made
-	@rm -rf $(VENV) $(VENV)-lock $(VENV)-node $(VENV)-audit $(VENV)-fuzz $(VENV)-mutation mutants node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	@rm -rf $(VENV) $(VENV)-* mutants node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
 
 $(READY): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info[:2] < (3, 14); \
@@ -96,11 +107,12 @@ $(READY): requirements/dev.txt pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# In an environment of its own: what looks at the supply chain is no part of it.
-$(AUDIT_READY): requirements/audit.txt
-	@echo "setting up $(VENV)-audit …"
-	@$(PYTHON) -m venv $(VENV)-audit
-	@$(VENV)-audit/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/audit.txt
+# In environments of their own, since they are no part of what is shipped: what looks at the supply chain; and the other
+# queues and breakers, with what draws the picture. arq wants a Redis client of an older release than they do.
+$(AUDIT_READY) $(BENCH_READY) $(ARQ_READY): $(VENV)-%/.ready: requirements/%.txt
+	@echo "setting up $(VENV)-$* …"
+	@$(PYTHON) -m venv $(VENV)-$*
+	@$(VENV)-$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/$*.txt
 	@touch $@
 
 # Beside the environment that they look at, and not within it: what they bring is for their runs alone.

@@ -1,7 +1,8 @@
 """Ours and the circuit breakers for Python, driven alike: `python bench/breakers.py [--json]`.
 
 Two runs each, over a Redis of its own: eight processes that call at the moment in which the open time ends, and a
-prober that is killed with SIGKILL while it probes. The libraries are installed into `.venv-bench`, for this alone.
+prober that is killed with SIGKILL while it probes. The libraries are those of `requirements/bench.txt`, which
+`make bench` installs.
 """
 
 import argparse
@@ -11,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import venv
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -20,7 +20,8 @@ from rich.table import Table
 
 from ops.local import PROJECT, RedisServer
 
-PEERS = {"pybreaker": "1.4.1", "purgatory": "3.0.1", "aiobreaker": "1.2.0", "cashews": "7.6.0"}
+PEERS = ("pybreaker", "purgatory", "aiobreaker", "cashews")
+PEERS_PYTHON = PROJECT / ".venv-bench" / "bin" / "python"
 PROCESSES = 8
 SERIAL_FROM_SECONDS = 0.8
 """Eight calls of 0.2 s at once take 0.2 s; as long as four of them one after the other says that they are made so."""
@@ -103,22 +104,12 @@ def _all_told(callers: list[subprocess.Popen[str]], start: float) -> list[subpro
     return callers
 
 
-def _peers_python() -> str:
-    home = PROJECT / ".venv-bench"
-    python = home / "bin" / "python"
-    if not python.exists():
-        venv.create(home, with_pip=True)
-        wanted = [f"{name}=={version}" for name, version in PEERS.items()]
-        subprocess.run([str(python), "-m", "pip", "install", "--quiet", "redis", *wanted], check=True)
-    return str(python)
-
-
 def main() -> None:
     """Measures all of them and prints a table, or JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true")
     as_json = parser.parse_args().json
-    pythons = {"ours": sys.executable, **dict.fromkeys(PEERS, _peers_python())}
+    pythons = {"ours": sys.executable, **dict.fromkeys(PEERS, str(PEERS_PYTHON))}
     with tempfile.TemporaryDirectory() as directory:
         redis = RedisServer("broker", Path(directory)).start()
         try:

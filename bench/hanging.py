@@ -1,4 +1,4 @@
-"""What one register that hangs costs the others: `python bench/hanging.py` prints both times and their ratio as JSON.
+"""What one register that hangs costs the others.
 
 Refreshes of SU are timed from the request to the page, in turns: while Ungedatabasen answers, and while every one of
 its calls hangs and its queue is full of refreshes. Workers, Redis and simulators are processes of their own.
@@ -6,13 +6,13 @@ its calls hangs and its queue is full of refreshes. Workers, Redis and simulator
 
 import asyncio
 import itertools
-import json
 import os
 import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bench.harness import Row, Spread, Target, percentile
 from config import logging
 from config.settings import settings
 from ops.local import installation
@@ -24,7 +24,6 @@ from workers.domain.cpr import Cpr
 from workers.refresh import Citizen, Reason
 from workers.runtime import Services
 
-TURNS = 10
 REFRESHES_PER_TURN = 40
 LATENCY = {"kind": "latency", "median": 0.05, "p99": 0.1}
 
@@ -64,41 +63,39 @@ class Portal:
         return any(view.state is SectionState.PENDING for view in page.sections() if view.register_ == register)
 
 
-def _p99(times: list[float]) -> float:
-    return sorted(times)[int(len(times) * 0.99)]
-
-
-async def _measure(control: Control) -> dict[str, float]:
+async def _compare(control: Control, turns: int) -> Row:
     people = [Citizen(Cpr.parse(one["cpr"]), frozenset({12}), education_order=False) for one in control.citizens()]
     portal = Portal(people)
     normal: list[float] = []
     hanging: list[float] = []
     control.fault("su", LATENCY)
-    for _ in range(TURNS):
+    for _ in range(turns):
         control.fault("udb", LATENCY)
         normal += [await portal.timed("su") for _ in range(REFRESHES_PER_TURN)]
         control.fault("udb", {"kind": "hang_before_headers"})
         await portal.refresh_all("udb")
         hanging += [await portal.timed("su") for _ in range(REFRESHES_PER_TURN)]
     await portal.close()
-    return {
-        "normal_p99_s": round(_p99(normal), 4),
-        "hanging_p99_s": round(_p99(hanging), 4),
-        "ratio": round(_p99(hanging) / _p99(normal), 3),
-    }
+    turn_by_turn = [
+        (percentile(hanging[n : n + REFRESHES_PER_TURN], 0.5), percentile(normal[n : n + REFRESHES_PER_TURN], 0.5))
+        for n in range(0, len(normal), REFRESHES_PER_TURN)
+    ]
+    ours, theirs = (1000 * percentile(times, 0.99) for times in (hanging, normal))
+    return Row(
+        "hanging", "the other registers' p99 while one hangs, beside normal", Target("at most", 1.2),
+        figure=round(ours / theirs, 3), ours=round(ours, 1), unit="ms", theirs=round(theirs, 1), against="none hangs",
+        ratio=Spread.of([one / other for one, other in turn_by_turn]),
+        details={"refreshes": len(normal), "ratio_is_of": "the medians of each turn; the figure is of all p99"},
+    )  # fmt: skip
 
 
-def main() -> None:
+def measure(*, quick: bool) -> list[Row]:
     """Starts an installation, measures, and stops it."""
-    with tempfile.TemporaryDirectory() as directory, installation(Path(directory), {}) as here:
+    with tempfile.TemporaryDirectory(prefix="bench-") as directory, installation(Path(directory), {}) as here:
         here.start_redis().start_simulators().start_workers()
         os.environ.update(here.environment)
         logging.configure("CRITICAL")
         from workers import app  # noqa: F401, PLC0415 - importing it connects this process to the broker
 
         with Control(here.upstreams) as control:
-            print(json.dumps(asyncio.run(_measure(control))))
-
-
-if __name__ == "__main__":
-    main()
+            return [asyncio.run(_compare(control, 3 if quick else 10))]

@@ -1,20 +1,15 @@
-"""Measures the transport beside kombu's own, and a whole fetch beside other queues: `python bench/transport.py`.
+"""Measures the transport beside kombu's own: `python bench/transport.py`.
 
 Empty tasks, alternating, medians of five; the time from publication to start with an idle worker; what an idle worker
-costs; how soon a killed worker's long task starts again; and fetches that take 200 ms, stored in Redis, beside arq and
-taskiq, when `--arq` and `--taskiq` name interpreters with them. These were arq 0.28.0 (with redis 5.3.1), and taskiq
-0.13.0 with taskiq-redis 1.2.4 (redis 8.1.0), both with hiredis 3.5.0 and aiohttp 3.14.5, each in its own environment.
+costs; and how soon a killed worker's long task starts again. What other queues do is in bench/fetches.py.
 """
 
 import argparse
-import asyncio
 import json
 import os
 import random
-import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -71,24 +66,6 @@ if SETTINGS in os.environ:
         time.sleep(seconds)
         notes.rpush("ended", time.monotonic())
 
-    def _loop() -> asyncio.AbstractEventLoop:
-        loop = asyncio.new_event_loop()
-        threading.Thread(target=loop.run_forever, daemon=True).start()
-        return loop
-
-    @app.task(name="fetch")
-    def fetch(number: int) -> None:
-        """A coroutine on the one event loop of the process, for which the thread waits: as the refreshes do it."""
-        from bench import peers  # noqa: PLC0415 - needed for this task alone
-
-        global _fetch_loop  # noqa: PLW0603 - made by the first task
-        with _making:
-            _fetch_loop = _fetch_loop or _loop()
-        asyncio.run_coroutine_threadsafe(peers.fetch(number), _fetch_loop).result()
-
-    _making = threading.Lock()
-    _fetch_loop: asyncio.AbstractEventLoop | None = None
-
 
 class Bench:
     """Servers and workers of one measurement."""
@@ -107,18 +84,16 @@ class Bench:
         self.stack.callback(server.stop)
         return server
 
-    def start(
-        self, which: str, *arguments: str, environment: dict[str, str] | None = None, **options: object
-    ) -> Process:
+    def start(self, which: str, **options: object) -> Process:
         """Starts a worker, without waiting for it."""
         number = len(self.workers)
         told = {"broker": self.broker.url, "which": which, "notes": self.notes.url, "options": options}
         worker = Process(
             f"{which} worker",
             [sys.executable, "-m", "celery", "-A", "bench.transport", "worker", "-n", f"w{number}@%h",
-             "-l", "WARNING", *arguments],
+             "-l", "WARNING"],
             self.directory / f"worker-{number}.log",
-            {SETTINGS: json.dumps(told), **(environment or {})},
+            {SETTINGS: json.dumps(told)},
         ).start()  # fmt: skip
         self.stack.callback(worker.kill)
         self.workers.append(worker)
@@ -229,55 +204,14 @@ def redelivery() -> dict[str, float]:
         return {"runs": runs, "seconds to the next start": float(here.notes_client.lindex("started", 1)) - killed}
 
 
-def peers(pythons: dict[str, str], count: int, repeats: int) -> dict[str, float]:
-    """Fetches of 200 ms per second, from the queue to Redis, of one process with 100 at a time."""
-    rates: dict[str, list[float]] = {name: [] for name in (*TRANSPORTS, *pythons)}
-    for _ in range(repeats):
-        for name, found in rates.items():
-            found.append(_fetches(name, pythons.get(name, sys.executable), count))
-            print(f"  {name}: {found[-1]:.0f}/s", flush=True)
-    return {name: median(found) for name, found in rates.items()}
-
-
-def _fetches(name: str, python: str, count: int) -> float:
-    with bench() as here:
-        upstream = Process(
-            "upstream", [python, str(PROJECT / "bench" / "peers.py"), "upstream"], here.directory / "upstream.log", {}
-        ).start()
-        here.stack.callback(upstream.stop)
-        wait_for(lambda: upstream.has_logged("\n"), "upstream")
-        environment = {
-            "PEERS_UPSTREAM": upstream.log.read_text(encoding="ascii").strip(),
-            "PEERS_STORE": here.notes.url,
-            "PEERS_BROKER": here.broker.url,
-        }
-        if name in TRANSPORTS:
-            app = make_app(here.broker.url, name)
-            for number in range(count):
-                app.send_task("fetch", (number,))
-            app.close()
-            here.start(name, environment=environment)
-        else:
-            command = [python, str(PROJECT / "bench" / "peers.py"), name]
-            subprocess.run([*command, "publish", str(count)], env={**os.environ, **environment}, check=True)
-            worker = Process(name, [*command, "work"], here.directory / f"{name}.log", environment).start()
-            here.stack.callback(worker.stop)
-        wait_for(lambda: here.notes_client.dbsize() > 0, name)
-        began, already = time.monotonic(), here.notes_client.dbsize()
-        wait_for(lambda: here.notes_client.dbsize() >= count, name, within=120)
-        return (count - already) / (time.monotonic() - began)
-
-
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--messages", type=int, default=5000)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--arq", metavar="PYTHON")
-    parser.add_argument("--taskiq", metavar="PYTHON")
-    parser.add_argument("--only", choices=["throughput", "latency", "idle", "redelivery", "peers"], nargs="*")
+    parser.add_argument("--only", choices=["throughput", "latency", "idle", "redelivery"], nargs="*")
     arguments = parser.parse_args()
-    wanted = arguments.only or ["throughput", "latency", "idle", "redelivery", "peers"]
+    wanted = arguments.only or ["throughput", "latency", "idle", "redelivery"]
     if "throughput" in wanted:
         rates: dict[str, list[float]] = {which: [] for which in TRANSPORTS}
         for _ in range(arguments.repeats):
@@ -299,10 +233,6 @@ def main() -> None:
             print(f"idle, each second, {which}: {costs}", flush=True)
     if "redelivery" in wanted:
         print(f"a task of 60 s with a redelivery time of 5 s: {json.dumps(redelivery())}", flush=True)
-    if "peers" in wanted:
-        pythons = {name: getattr(arguments, name) for name in ("arq", "taskiq") if getattr(arguments, name)}
-        found_rates = peers(pythons, 2000, arguments.repeats)
-        print("fetches per second: " + ", ".join(f"{name} {rate:.0f}" for name, rate in found_rates.items()))
 
 
 if __name__ == "__main__":

@@ -36,9 +36,6 @@ HEARTBEAT_EVERY = timedelta(seconds=5)
 HEARTBEAT_KEPT_FOR = timedelta(seconds=20)
 """How long after the last of them a queue counts as consumed: three may go astray, as when a worker is restarted."""
 
-CONCURRENCY = 100
-"""Threads per worker process: each waits for a coroutine of the process's one event loop, so they cost little."""
-
 _REDIS_OPTIONS: dict[str, Any] = {
     # Without these a publisher waits for ever on a frozen broker (measured: 25 s and counting).
     "socket_timeout": 5,
@@ -109,7 +106,8 @@ def configuration(settings: Settings) -> dict[str, Any]:
         # A caller that cannot publish at once is told so, after one try on a new connection.
         "task_publish_retry_policy": {"max_retries": 1, "interval_start": 0, "interval_step": 0},
         "worker_pool": "threads",
-        "worker_concurrency": CONCURRENCY,
+        # Threads: each waits for a coroutine of the process's one event loop, so they cost little.
+        "worker_concurrency": settings.worker_concurrency,
         "worker_prefetch_multiplier": 1,
         "worker_hijack_root_logger": False,
         "worker_redirect_stdouts": False,

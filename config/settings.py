@@ -444,6 +444,10 @@ class Settings(BaseSettings):
     citizens_kept_for: Duration = Field(
         default=timedelta(days=30), description="How long after the last activity a citizen is known"
     )
+    worker_concurrency: PositiveInt = Field(
+        default=100,
+        description="Tasks under way at once per worker process; and of the schedule's refreshes as many beside them",
+    )
     audit_dir: Path | None = Field(
         default=None,
         description="Folder of the audit log; needed wherever registers are asked and operators act",

@@ -129,7 +129,7 @@ class Eindkomst(Protocol):
         return self._said(self._answer_to(asked))
 
     def _answer_to(self, asked: Asked) -> bytes:
-        body = _answer(asked.citizen or "", self._wages(asked))
+        body = answer_about(asked.citizen or "", self._wages(asked))
         return body.replace(TRANSACTION.encode(), escape(_search(asked).transaction_id).encode())
 
     def _said(self, body: bytes, spoilt: str | None = None) -> Reply:
@@ -206,7 +206,7 @@ class Eindkomst(Protocol):
 
 
 @lru_cache(maxsize=1024)
-def _answer(cpr: str, wages: tuple[Wages, ...]) -> bytes:
+def answer_about(cpr: str, wages: tuple[Wages, ...]) -> bytes:
     """The answer of the contract, kept because to build it anew for each call takes longer than everything else."""
     persons = [person(cpr, wages)] if wages else []
     return _xml(response(_outcome(TRANSACTION), persons))

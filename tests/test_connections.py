@@ -4,6 +4,7 @@ import asyncio
 import signal
 
 import pytest
+from redis.exceptions import ResponseError
 
 from ops.local import RedisServer
 from workers.connections import REDIS_DOWN, connect
@@ -27,7 +28,8 @@ async def client(server):
 
 async def test_after_a_restart_no_command_fails_over_a_connection_that_was_kept(server, client):
     kept = 8
-    await asyncio.gather(*(client.blpop("nothing", timeout=0.1) for _ in range(kept)))
+    open_ = [await client.connection_pool.get_connection() for _ in range(kept)]
+    await asyncio.gather(*map(client.connection_pool.release, open_))
     await asyncio.to_thread(server.stop)
     await asyncio.to_thread(server.start)
     assert [await client.incr("count") for _ in range(2 * kept)] == list(range(1, 2 * kept + 1))
@@ -51,3 +53,54 @@ async def test_a_frozen_server_is_not_asked_twice(server, client):
         while await client.exists("count") == 0:
             pass
     assert await client.get("count") == b"1"
+
+
+async def test_commands_that_are_sent_together_each_have_their_own_answer_and_their_own_error(client):
+    await client.set("text", "x")
+    keys = [f"key{n}" for n in range(300)]
+    answers = await asyncio.gather(
+        *(client.set(key, key) for key in keys), client.incr("text"), *map(client.get, keys), return_exceptions=True
+    )
+    assert answers[:300] == [True] * 300
+    assert isinstance(answers[300], ResponseError)
+    assert answers[301:] == [key.encode() for key in keys]
+
+
+async def test_a_crowd_of_commands_needs_one_connection(client):
+    await asyncio.gather(*(client.incr("count") for _ in range(1000)))
+    assert len(await client.client_list()) == 1
+
+
+async def test_a_script_that_redis_has_forgotten_is_sent_again_by_each_who_wants_it(client):
+    script = client.register_script("return redis.call('INCRBY', KEYS[1], 1)")
+    await client.script_flush()
+    answers = await asyncio.gather(*(script(keys=["count"]) for _ in range(20)))
+    assert sorted(answers) == list(range(1, 21))
+
+
+async def test_what_nobody_waits_for_any_more_is_not_sent(server, client):
+    await client.set("key", "value")
+    server.process.signal(signal.SIGSTOP)
+    under_way = asyncio.create_task(client.get("key"))
+    await asyncio.sleep(0)
+    given_up = asyncio.create_task(client.incr("count"))
+    await asyncio.sleep(0.01)
+    given_up.cancel()
+    await asyncio.wait([given_up])
+    server.process.signal(signal.SIGCONT)
+    assert await under_way == b"value"
+    assert await client.exists("count") == 0
+
+
+async def test_a_crowd_gives_a_frozen_server_up_when_one_would(server, client):
+    await client.set("key", "value")
+    server.process.signal(signal.SIGSTOP)
+    try:
+        async with asyncio.timeout(10):
+            answers = await asyncio.gather(*(client.get("key") for _ in range(500)), return_exceptions=True)
+    finally:
+        server.process.signal(signal.SIGCONT)
+    assert all(isinstance(answer, REDIS_DOWN) for answer in answers)
+    async with asyncio.timeout(30):
+        while await client.get("key") != b"value":
+            pass

@@ -11,7 +11,7 @@ from functools import partial
 import pytest
 from kombu.utils.json import loads
 
-from config.celery import CONCURRENCY, SCHEDULED, bulk
+from config.celery import SCHEDULED, bulk
 from config.windows import DENMARK
 from simulators.citizens import CITIZENS
 from workers import refresh, schedule
@@ -413,11 +413,11 @@ async def test_a_frozen_redis_does_not_hold_the_schedule_up_for_ever(services, e
 async def test_a_process_takes_no_more_of_the_schedule_at_a_time_than_of_citizens(make_settings, app, monkeypatch):
     # A crowd at once on a busy machine takes longer than our half second; what that comes to is tested elsewhere.
     monkeypatch.setattr("workers.runtime.connect", partial(connect, timeout=MINUTE))
-    services = Services(make_settings(SU__ADMISSION__MAX_IN_FLIGHT="1000"))
-    many = [Cpr.parse(f"{61 + n % 28}01{n // 28:02}4000") for n in range(CONCURRENCY + 40)]
+    services = Services(make_settings(SU__ADMISSION__MAX_IN_FLIGHT="1000", WORKER_CONCURRENCY="60"))
+    many = [Cpr.parse(f"{61 + n % 28}01{n // 28:02}4000") for n in range(100)]
     ids = await make_due(services, *many, age=HOUR)
     fetching = Fetching()
     await asyncio.gather(*(fetching.register.refresh_many(services, ids[n::14]) for n in range(14)))
     assert len(fetching.asked) == len(many)
-    assert 1 < fetching.most_at_once <= CONCURRENCY
+    assert 1 < fetching.most_at_once <= 60
     await services.close()

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Coroutine
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from config.celery import CONCURRENCY
 from config.settings import Settings
 from workers.audit import Heads, Journal
 from workers.audit.journal import WRITE_WITHIN
@@ -95,7 +94,7 @@ class Services:
     def turns(self, register: str) -> asyncio.Semaphore:
         """For the schedule's refreshes of a register in this process: no more of them at a time than for citizens."""
         if register not in self._turns:
-            self._turns[register] = asyncio.Semaphore(CONCURRENCY)
+            self._turns[register] = asyncio.Semaphore(self.settings.worker_concurrency)
         return self._turns[register]
 
     async def close(self) -> None:

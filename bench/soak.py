@@ -1,0 +1,176 @@
+"""Whether a worker stays as it is: a million refreshes for citizens who wait, and what it holds at rest, ten times.
+
+    make soak [REFRESHES=1000000]
+
+One worker of SU, whose register answers after 10 ms; entries are fresh for a moment only, so that each request is a
+refresh. After each tenth everything comes to rest and is counted. From the first of these on, the warm-up, resident
+memory may not grow by more than 5 %, and Redis keys, sockets, threads and asyncio tasks not at all. The last line is
+JSON, and the exit status 1 when that does not hold.
+"""
+
+import argparse
+import asyncio
+import itertools
+import json
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+
+import psutil
+from redis.asyncio.client import PubSub
+from rich.console import Console
+from rich.progress import Progress, TaskID
+
+from bench.harness import contained, installed, services, until
+from bench.people import numbers
+from bench.watched import MARK
+from ops.local import Installation, Process
+from workers import refresh
+from workers.cache.entries import channel
+from workers.domain.cpr import Cpr
+from workers.refresh import Citizen, Reason
+from workers.runtime import Services
+
+REFRESHES = 1_000_000
+CITIZENS = 2000
+AT_ONCE = 100
+CHECKS = 10
+MEMORY_MAY_GROW = 1.05
+SETTINGS = {"SU__FRESH_FOR": "PT0.001S"}
+
+
+@dataclass(frozen=True)
+class Held:
+    """What the worker and its Redis servers hold at rest."""
+
+    refreshes: int
+    rss_mib: float
+    keys: dict[str, int]
+    sockets: int
+    threads: int
+    tasks: int
+
+
+class Soak:
+    """One installation under load."""
+
+    def __init__(self, here: Installation, worker: Process) -> None:
+        self._here = here
+        self._worker = worker
+        self._process = psutil.Process(worker.popen.pid)
+        self._stored: dict[str, asyncio.Event] = {}
+        self._clients = {role: server.client() for role, server in here.redis.items()}
+
+    async def run(self, count: int, progress: Progress) -> list[Held]:
+        """All refreshes, with a look at each tenth."""
+        task = progress.add_task("refreshes", total=count)
+        people = [
+            Citizen(Cpr.parse(cpr), frozenset({12}), education_order=True)
+            for cpr in numbers(min(CITIZENS, count // CHECKS))
+        ]
+        held = []
+        async with services() as ours:
+            everyone = itertools.cycle(people)
+            for check in range(1, CHECKS + 1):
+                wanted = count // CHECKS
+                await self._refresh(ours, itertools.islice(everyone, wanted), progress, task)
+                held.append(await self._at_rest(check * wanted))
+        return held
+
+    async def _refresh(self, ours: Services, rest: Iterator[Citizen], progress: Progress, task: TaskID) -> None:
+        async def work() -> None:
+            for citizen in rest:
+                stored = self._stored[channel(ours.citizens.id_of(citizen.cpr))] = asyncio.Event()
+                today = datetime.now(UTC).date()
+                await refresh.request(ours, citizen, ["su"], reason=Reason.CITIZEN, today=today)
+                async with asyncio.timeout(60):
+                    await stored.wait()
+                progress.advance(task)
+
+        async with ours.cache.pubsub() as events, asyncio.TaskGroup() as group:
+            await events.psubscribe(channel("*").replace("{*}", "*"))
+            listening = group.create_task(self._listen(events))
+            async with asyncio.TaskGroup() as workers:
+                for _ in range(AT_ONCE):
+                    workers.create_task(work())
+            listening.cancel()
+
+    async def _listen(self, events: PubSub) -> None:
+        async for event in events.listen():
+            if event["type"] == "pmessage" and (stored := self._stored.pop(event["channel"].decode(), None)):
+                stored.set()
+
+    async def _at_rest(self, refreshes: int) -> Held:
+        broker = self._clients["broker"]
+        await until(lambda: not broker.exists("su", "unacked"), 60, "the queue's end", every=0.1)
+        # Idle connections to the register are closed after ten seconds, and the last anchors are written.
+        await asyncio.sleep(15)
+        told = json.loads(self._last_line())
+        return Held(
+            refreshes,
+            round(self._process.memory_info().rss / 2**20, 2),
+            {role: client.dbsize() for role, client in self._clients.items()},
+            len(self._process.net_connections()),
+            told["threads"],
+            told["tasks"],
+        )
+
+    def _last_line(self) -> str:
+        lines = self._worker.log.read_text(encoding="utf-8").splitlines()
+        return next(line for line in reversed(lines) if line.startswith(MARK)).removeprefix(MARK)
+
+
+def verdict(held: list[Held]) -> dict[str, bool]:
+    """What holds of the last look, beside the first, which is after the warm-up."""
+    first, last = held[0], held[-1]
+    return {
+        "memory": last.rss_mib <= first.rss_mib * MEMORY_MAY_GROW,
+        "keys": all(last.keys[role] <= first.keys[role] for role in first.keys),
+        "sockets": last.sockets <= first.sockets,
+        "threads": last.threads <= first.threads,
+        "tasks": last.tasks <= first.tasks,
+    }
+
+
+def main() -> None:
+    """`make soak`."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--refreshes", type=int, default=REFRESHES)
+    count = parser.parse_args().refreshes
+    began = time.monotonic()
+    result: dict[str, object] = {"refreshes": count, "holds": False}
+    try:
+        with contained(), installed(SETTINGS) as (here, upstream), Progress(console=Console(stderr=True)) as progress:
+            upstream.tell("median/0.01")
+            command = [
+                sys.executable,
+                "-m",
+                "celery",
+                "-A",
+                "bench.watched",
+                "worker",
+                "-n",
+                "su@%h",
+                "-Q",
+                "su,su.bulk",
+            ]
+            worker = Process("worker-su", command, here.directory / "worker-su.log", here.environment).start()
+            try:
+                held = asyncio.run(Soak(here, worker).run(count, progress))
+            finally:
+                worker.stop()
+        holds = verdict(held)
+        result |= {
+            "holds": all(holds.values()), **{f"{name}_holds": value for name, value in holds.items()},
+            "seconds": round(time.monotonic() - began), "at_rest": [asdict(one) for one in held],
+        }  # fmt: skip
+    except Exception as error:  # noqa: BLE001 - the last line says so
+        result["error"] = f"{type(error).__name__}: {error}"
+    print(json.dumps(result))
+    sys.exit(0 if result["holds"] else 1)
+
+
+if __name__ == "__main__":
+    main()
