@@ -20,7 +20,7 @@ from statistics import median
 
 import psutil
 
-from bench.harness import Row, Target, Tree, Upstream, installed, on_core, services, some_at_a_time, until
+from bench.harness import Row, Target, Tree, Upstream, failures, installed, on_core, services, some_at_a_time, until
 from bench.load import ceiling
 from bench.people import numbers
 from ops.local import PROJECT, Installation, Process
@@ -31,8 +31,11 @@ from workers.domain.cpr import Cpr
 
 AT_ONCE = 400
 """Fetches under way: with fewer the register's 200 ms would be what is measured. Each is told it in its own way."""
+OURS_AT_ONCE = 200
+"""Ours, each of which has a thread: with more of them the event loop gets too little of the interpreter."""
 PREFORK = 64
 """Celery's processes. Of 16, 32, 64 and 128, this gave most (docs/performance.md)."""
+REST_SECONDS = 0.3
 FROM, TO = 0.25, 0.8
 """The part of the fetches that is timed: without the first burst, and without the end, when the queue is empty."""
 OTHERS, WORKERS = 0, 1
@@ -94,6 +97,7 @@ class Track:
         self._here = here
         self._stack = stack
         self._store = stack.enter_context(here.redis["cache"].client())
+        self._broker = stack.enter_context(here.redis["broker"].client())
         self._servers = [psutil.Process(server.process.popen.pid) for server in here.redis.values()]
         self._environment = {
             "PEERS_UPSTREAM": f"{upstream.url}/v1/su-forloeb",
@@ -109,8 +113,8 @@ class Track:
         with on_core(WORKERS):
             pid = self._here.start_worker("su").popen.pid
         return (
-            Contender("ours", count, pid, _stopped(pid, ask_for), _continued(pid)),
-            Contender("ours, scheduled", count, pid, _stopped(pid, schedule_all), _continued(pid)),
+            Contender("ours", count, pid, self._stopped(pid, ask_for), _continued(pid)),
+            Contender("ours, scheduled", count, pid, self._stopped(pid, schedule_all), _continued(pid)),
         )
 
     def queue(self, name: str, count: int, publish: str, *work: str) -> Contender:
@@ -128,7 +132,19 @@ class Track:
                 env={**os.environ, **self._environment},
             )  # fmt: skip
 
-        return Contender(name, count, worker.popen.pid, _stopped(worker.popen.pid, fill), _continued(worker.popen.pid))
+        pid = worker.popen.pid
+        return Contender(name, count, pid, self._stopped(pid, fill), _continued(pid))
+
+    def _stopped(self, pid: int, fill: Callable[[int], Awaitable[None]]) -> Callable[[int], Awaitable[None]]:
+        """Fills a queue while its worker stands still; first the worker comes to rest, as nothing may be under way."""
+
+        async def fill_while_stopped(count: int) -> None:
+            await until(lambda: not self._broker.exists("wanted:{su}", "unacked"), 20, "the worker's rest")
+            await asyncio.sleep(REST_SECONDS)
+            Tree(pid).signal(signal.SIGSTOP)
+            await fill(count)
+
+        return fill_while_stopped
 
     def plain(self, count: int) -> Contender:
         """No queue: it is told on its standard input how much to do."""
@@ -168,7 +184,7 @@ class Track:
             1000 * (self._redis_cpu() - servers) / fetched,
         )
         await self._stored(contender, already + count)
-        if failed := self._failures():
+        if failed := failures(self._store):
             raise RuntimeError(f"{contender.name}: {failed} fetches failed")
         contender.memory = max(contender.memory, contender.tree.memory())
         return timed
@@ -181,23 +197,8 @@ class Track:
 
         await until(enough, 60, contender.name)
 
-    def _failures(self) -> int:
-        """Entries of ours that hold a failure and no data: they are stored too."""
-        with self._store.pipeline(transaction=False) as pipeline:
-            for key in self._store.scan_iter("entry:*", count=1000):
-                pipeline.hexists(key, "data")
-            return pipeline.execute().count(False)
-
     def _redis_cpu(self) -> float:
         return sum(sum(server.cpu_times()[:2]) for server in self._servers)
-
-
-def _stopped(pid: int, fill: Callable[[int], Awaitable[None]]) -> Callable[[int], Awaitable[None]]:
-    async def fill_while_stopped(count: int) -> None:
-        Tree(pid).signal(signal.SIGSTOP)
-        await fill(count)
-
-    return fill_while_stopped
 
 
 def _continued(pid: int) -> Callable[[], None]:
@@ -247,13 +248,13 @@ async def schedule_all(count: int) -> None:
 
 def measure(*, quick: bool) -> list[Row]:
     """The four rows of the table."""
-    return asyncio.run(_measure(*((3, 800) if quick else (5, 2400))))
+    return asyncio.run(_measure(*((3, 600) if quick else (5, 2400))))
 
 
 async def _measure(rounds: int, count: int) -> list[Row]:
     with ExitStack() as stack:
         stack.enter_context(on_core(OTHERS))
-        here, upstream = stack.enter_context(installed({"WORKER_CONCURRENCY": str(AT_ONCE)}))
+        here, upstream = stack.enter_context(installed({"WORKER_CONCURRENCY": str(OURS_AT_ONCE)}))
         track = Track(here, upstream, stack)
         # One after the other, since what starts takes the core from who is warming up.
         ours, scheduled = track.ours(count)

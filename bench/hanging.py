@@ -98,4 +98,4 @@ def measure(*, quick: bool) -> list[Row]:
         from workers import app  # noqa: F401, PLC0415 - importing it connects this process to the broker
 
         with Control(here.upstreams) as control:
-            return [asyncio.run(_compare(control, 3 if quick else 10))]
+            return [asyncio.run(_compare(control, 2 if quick else 8))]

@@ -10,12 +10,14 @@ import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from pathlib import Path
 from statistics import median
 from types import FrameType
 from typing import Any, Literal, Self, TypeVar
 
 import psutil
+from redis import Redis
 
 from config import logging
 from config.settings import settings
@@ -26,6 +28,8 @@ T, R = TypeVar("T"), TypeVar("R")
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 """Of Linux' prctl."""
 CORES = sorted(os.sched_getaffinity(0))
+MARK = "held: "
+"""With what a line of bench/watched.py begins."""
 CPR_HEADER = "x-civilRegistrationIdentifier"
 REGISTERS = ("udb", "su", "eindkomst", "ydelse")
 """The registers of the page; bench/upstream.py answers for all of them, and for CVR."""
@@ -205,6 +209,24 @@ async def services() -> AsyncIterator[Services]:
         yield ours
     finally:
         await ours.close()
+
+
+def failures(cache: Redis) -> int:
+    """Entries that hold a failure and no data: they are stored too, and must not be taken for fetches."""
+    failed = 0
+    for keys in batched(cache.scan_iter("entry:*", count=1000), 1000):
+        with cache.pipeline(transaction=False) as pipeline:
+            for key in keys:
+                pipeline.hexists(key, "data")
+            failed += pipeline.execute().count(False)
+    return failed
+
+
+def batched(items: Iterable[T], size: int) -> Iterator[tuple[T, ...]]:
+    """The items, so many at a time; itertools has it from Python 3.12 on."""
+    rest = iter(items)
+    while some := tuple(islice(rest, size)):
+        yield some
 
 
 class Tree:

@@ -21,7 +21,18 @@ from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from bench.harness import REGISTERS, Row, Target, Tree, contained, installed, services, some_at_a_time, start_workers
+from bench.harness import (
+    REGISTERS,
+    Row,
+    Target,
+    Tree,
+    contained,
+    failures,
+    installed,
+    services,
+    some_at_a_time,
+    start_workers,
+)
 from bench.people import numbers
 from config.celery import WORKERS
 from ops.local import PROJECT, Installation
@@ -30,6 +41,7 @@ from workers.domain.cpr import Cpr
 CITIZENS = 100_000
 WITHIN_MINUTES = 15
 REDIS_KIB = 3
+STALLED_SECONDS = 60
 FLAT = 1.05
 """Memory is flat when it ends within 5 % of what it was after a fifth of the work."""
 RESULT = PROJECT / "bench" / "results" / "night.json"
@@ -114,22 +126,24 @@ def _run(citizens: int, progress: Progress) -> Night:
         start_workers(here, WORKERS)
         here.start_beat()
         watch = _Watch(here)
-        base, first, last = citizens, 0.0, 0.0
+        # Beside the entries, the cache holds the citizens and two employers' names.
+        base, first, last = citizens + 2, 0.0, 0.0
         done, sampled, stalled = 0, 0.0, time.monotonic()
         while done < entries:
             now, before = time.monotonic(), done
-            # CVR's two names are kept there too.
-            done = min(entries, cache.dbsize() - base)
+            done = max(0, cache.dbsize() - base)
             if done > before:
                 first, stalled = first or now, now
-            if now - stalled > 120:
-                raise TimeoutError(f"nothing was stored for two minutes, with {done} of {entries} done")
+            if now - stalled > STALLED_SECONDS:
+                raise TimeoutError(f"nothing was stored for {STALLED_SECONDS} s, with {done} of {entries} done")
             if now - sampled >= 1:
                 watch.sample(done)
                 sampled = now
             progress.update(task, completed=done)
             time.sleep(0.05)
         last = time.monotonic()
+        if failed := failures(cache):
+            raise RuntimeError(f"{failed} fetches failed")
         watch.sample(done)
         used = cache.info("memory")["used_memory"] - empty
         return Night(

@@ -89,6 +89,6 @@ def measure(*, quick: bool) -> list[Row]:
                 wait_for(lambda: listens(port) or server.has_logged("\0"), "the server")
                 ends = int(time.time()) + 3600
                 tokens = [signer.token(digits, exp=ends) for digits in numbers(CITIZENS)]
-                return compare(port, tokens, *((5, 0.7) if quick else (7, 2.0)))
+                return compare(port, tokens, *((5, 0.5) if quick else (7, 2.0)))
             finally:
                 server.stop()

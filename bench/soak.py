@@ -23,9 +23,8 @@ from redis.asyncio.client import PubSub
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
-from bench.harness import contained, installed, services, until
+from bench.harness import MARK, contained, installed, services, until
 from bench.people import numbers
-from bench.watched import MARK
 from ops.local import Installation, Process
 from workers import refresh
 from workers.cache.entries import channel

@@ -36,7 +36,7 @@ SOMEBODY = "6101004000"
 
 _SIGMA = log(P99_BY_MEDIAN) / 2.326
 _CITIZEN = re.compile(rb"\r\nx-civilregistrationidentifier: *(\d{10})", re.IGNORECASE)
-_CITIZEN_IN_XML = re.compile(rb"PersonCivilRegistrationIdentifier>(\d{10})<")
+_CITIZEN_IN_XML = re.compile(rb"PersonCivilRegistrationIdentifier[^>]*>(\d{10})<")
 _REQUEST_ID = re.compile(rb"\r\nx-requestid: *([0-9a-z-]+)", re.IGNORECASE)
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 

@@ -9,12 +9,11 @@ from typing import Any
 
 from celery import signals
 
+from bench.harness import MARK
 from workers import runtime
 from workers.app import app
 
 __all__ = ["app"]
-
-MARK = "held: "
 
 
 def _tell() -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
@@ -24,12 +24,9 @@ class _Together(Redis):
     """A client that sends commands which are asked for while others are under way together, as one write.
 
     redis-py spends several times more on a command that it sends alone than on one that it sends with others. A command
-    beside which there is no other goes out at once, so that alone it is no slower. Each has its own answer or error and
-    its own time-out, from when it was asked for. A command that waits in Redis (BLPOP) would hold up the others.
+    beside which there is no other goes out at once, so that alone it is no slower. Each has its own answer, or its own
+    error; when the server is away, all have that one. A command that waits in Redis (BLPOP) would hold up the others.
     """
-
-    within = COMMAND_TIMEOUT.total_seconds()
-    """Seconds that a command may take."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - redis-py's own
         super().__init__(*args, **kwargs)
@@ -42,8 +39,7 @@ class _Together(Redis):
         self._asked.append((args, options, answer))
         if self._sending is None:
             self._sending = asyncio.create_task(self._send_all())
-        async with asyncio.timeout(self.within):
-            return await answer
+        return await answer
 
     async def _send_all(self) -> None:
         try:
@@ -69,6 +65,9 @@ class _Together(Redis):
                 waiting.cancel()
             raise
         except Exception as error:  # noqa: BLE001 - told to everybody who asked
+            # Who has asked meanwhile would fare no better, and has waited for as long.
+            some += self._asked
+            self._asked.clear()
             answers = [error] * len(some)
         for (_, _, waiting), answer in zip(some, answers, strict=True):
             if waiting.done():
@@ -95,6 +94,4 @@ def connect(url: str, timeout: timedelta = COMMAND_TIMEOUT) -> Redis:
         retry=Retry(NoBackoff(), 1, supported_errors=(ConnectionFailed,)),
         health_check_interval=0,
     )
-    client = cast("_Together", _Together.from_pool(pool))
-    client.within = seconds
-    return client
+    return _Together.from_pool(pool)
