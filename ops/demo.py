@@ -71,8 +71,11 @@ class Stopped(BaseException):
 class Demonstration:
     """Asks for pages and reads them, as a portal would, and shows what it sees."""
 
-    def __init__(self, console: Console, services: Services, reader: Reader, here: Installation) -> None:
+    def __init__(
+        self, console: Console, services: Services, reader: Reader, here: Installation, stopping: "_Stopping"
+    ) -> None:
         self._console = console
+        self._stopping = stopping
         self._services = services
         self._reader = reader
         self._control = here.upstreams["control"]
@@ -127,6 +130,7 @@ class Demonstration:
         settled: dict[str, Page] = {}
         with Live(console=self._console, refresh_per_second=10, transient=False) as live:
             while len(settled) < len(people) and time.monotonic() < ends:
+                self._stopping.check()
                 for person in people:
                     await refresh.request(
                         self._services,
@@ -224,8 +228,8 @@ ITEM: dict[str, Callable[[Mapping[str, Any]], str]] = {
 class _Stopping:
     """Notes that we were asked to end, and says so where that can be heard.
 
-    An exception out of a signal handler is lost when it strikes inside a destructor, so the wish is noted as well, and
-    while the event loop runs it is the loop that hears of it.
+    An exception out of a signal handler is lost when it strikes inside a destructor, and a cancellation when it strikes
+    inside `asyncio.wait_for` of Python 3.11, which redis-py uses; so the wish is noted as well.
     """
 
     def __init__(self) -> None:
@@ -242,13 +246,18 @@ class _Stopping:
         """From here on the current task is cancelled instead."""
         task = asyncio.current_task()
         for number in STOP_SIGNALS:
-            asyncio.get_running_loop().add_signal_handler(number, task.cancel if task else self.check)
+            asyncio.get_running_loop().add_signal_handler(number, self._cancel, task)
         self.check()
 
     def ignore(self) -> None:
         """From here on everything is being stopped anyway, and must not be stopped in that."""
         for number in STOP_SIGNALS:
             signal.signal(number, signal.SIG_IGN)
+
+    def _cancel(self, task: "asyncio.Task[Any] | None") -> None:
+        self._wanted = True
+        if task:
+            task.cancel()
 
     def _stop(self, _: int, __: FrameType | None) -> None:
         self._wanted = True
@@ -281,7 +290,7 @@ def main(*, once: bool) -> int:
 
 def _show(console: Console, here: Installation, directory: Path, stopping: _Stopping, *, once: bool) -> int:
     with console.status(
-        "Starting three Redis servers, the registers' simulators, five workers, beat, the portal and Flower …"
+        "Starting three Redis servers, the registers' simulators, six workers, beat, the portal and Flower …"
     ):
         here.start_redis().start_simulators().start_workers().start_portal().start_flower()
     console.print(f"Started {len(here.redis) + len(here.processes)} processes; what they write is in {directory}")
@@ -313,10 +322,11 @@ async def _demonstrate(console: Console, here: Installation, stopping: _Stopping
     stopping.hand_to_loop()
     services, reader = Services(settings()), Reader(settings())
     try:
-        seen = await Demonstration(console, services, reader, here).run()
+        seen = await Demonstration(console, services, reader, here, stopping).run()
         if not once:
             console.print("Everything stays up until Ctrl-C.")
             _tell_where(here)
+            stopping.check()
             await asyncio.Event().wait()
         return seen
     finally:
