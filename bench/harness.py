@@ -168,6 +168,7 @@ def installed(own: Mapping[str, str] | None = None) -> Iterator[tuple[Installati
                 here.start_redis()
                 here.upstreams = dict.fromkeys((*REGISTERS, "cvr", "dfdg", "booking_vendor"), upstream.url)
                 os.environ.update(here.environment)
+                settings.cache_clear()
                 logging.configure("ERROR")
                 from workers import app  # noqa: F401, PLC0415 - importing it connects this process to the broker
 
