@@ -12,21 +12,21 @@ import argparse
 import json
 import os
 import platform
-import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from bench import report
+from bench.harness import contained, stop_descendants
 from ops.local import PROJECT
 
 RESULT = PROJECT / "bench" / "results" / "latest.json"
@@ -41,7 +41,7 @@ MEASUREMENTS = {
     "outage": (60, 10),
     "night": (90, 60),
 }
-CLEAN_UP_SECONDS = 40
+CLEAN_UP_SECONDS = 20
 PACKAGES = ("celery", "kombu", "redis", "aiohttp", "httpx", "pydantic")
 
 console = Console()
@@ -74,6 +74,8 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+    # What it could not end in time has become a child of this process.
+    stop_descendants()
 
 
 def about_the_run(*, quick: bool) -> dict[str, Any]:
@@ -126,26 +128,28 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", nargs="*", choices=MEASUREMENTS, default=[])
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, _interrupted)
-    began, about = time.monotonic(), about_the_run(quick=options.quick)
+    with contained():
+        failed = run(options.only, quick=options.quick)
+    sys.exit(1 if failed else 0)
+
+
+def run(only: Sequence[str], *, quick: bool) -> dict[str, str]:
+    """Makes these measurements, or all, and writes and shows what they gave. Returns why any of them failed."""
+    began, about = time.monotonic(), about_the_run(quick=quick)
     rows: list[dict[str, Any]] = []
     failed: dict[str, str] = {}
-    for name in options.only or MEASUREMENTS:
+    for name in only or MEASUREMENTS:
         console.print(f"{time.monotonic() - began:4.0f} s  {name} …")
-        found, why = measure(name, quick=options.quick)
+        found, why = measure(name, quick=quick)
         rows += found
         if why is not None:
             failed[name] = why
         write(about, rows, failed, began)
     draw()
-    if not options.quick and not options.only:
+    if not quick and not only:
         report.into_readme(RESULT)
     show(rows, failed)
-    sys.exit(1 if failed else 0)
-
-
-def _interrupted(_: int, __: FrameType | None) -> None:
-    sys.exit(1)
+    return failed
 
 
 if __name__ == "__main__":

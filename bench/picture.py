@@ -26,12 +26,13 @@ def draw(result: dict[str, Any], path: Path) -> None:
     for place, row in enumerate(rows):
         value, is_ratio = factor(row, row["figure"]), row["ratio"] and row["target"].endswith("×")
         axes.barh(place, value, color=HELD if row["holds"] else MISSED, height=0.6)
+        ends = [value, value]
         if is_ratio:
             ends = sorted(factor(row, row["ratio"][end]) for end in ("min", "max"))
             axes.plot(ends, [place, place], color="black", linewidth=1.2, marker="|", markersize=9)
         unit = row["target"].split(" ", 2)[2]
         axes.text(
-            max(value, 1) * 1.04,
+            max(value, ends[1], 1) * 1.06,
             place + 0.02,
             f"{row['figure']:.3g} {unit}  (target {row['target']})",
             va="center",
