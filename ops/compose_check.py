@@ -286,7 +286,7 @@ def _load(visitor: Visitor) -> Iterator[Seen]:
             while not ended.is_set():
                 pool.submit(visit, number)
                 if number % (REFRESHES_PER_SECOND * 2) == 0:
-                    pool.submit(hand_in, number)
+                    pool.submit(hand_in, number // (REFRESHES_PER_SECOND * 2))
                 number += 1
                 time.sleep(max(0.0, began + number / REFRESHES_PER_SECOND - time.monotonic()))
 
