@@ -77,8 +77,8 @@ SHORT = 4
 DEFECTS = ("refresh_defect", "task_defect", "report_defect", "request_defect")
 """What the log says of the defects that citizens must have met."""
 ALL_SCOPES = f"{signing.SCOPE} ops:read ops:write"
-SETTLED_WITHIN_SECONDS = 30.0
-SEEN_WITHIN_SECONDS = 60.0
+SETTLED_WITHIN_SECONDS = 120.0
+SEEN_WITHIN_SECONDS = 120.0
 TASKS = "/tasks/datatable?draw=1&start=0&length=5000&order[0][column]=0&order[0][dir]=asc&columns[0][data]=name"
 FLOWERS = ("/", "/workers", "/tasks", "/broker", "/api/workers", "/api/tasks?limit=100000", "/api/queues/length",
            "/api/task/types", f"{TASKS}&search[value]=")  # fmt: skip
@@ -251,14 +251,14 @@ class Run:
     def _breaks(self, fault: dict, people: list) -> None:
         """One fault at every upstream that can have it, met by these citizens."""
         hit = [name for name in (*REGISTERS, "cvr") if self._set(name, fault)]
-        for name in (*REGISTERS, "cvr"):
-            # Nobody is spared, and nobody is cut off for good.
-            self._call(
-                "PUT", f"/v1/registers/{name}/override", json={"override": "metrics_only", "reason": "leak test"}
-            )
         before = {name: self._control.calls(name).total for name in hit}
+        called: set[str] = set()
         ends = time.monotonic() + SETTLED_WITHIN_SECONDS
         while time.monotonic() < ends:
+            for name in {*REGISTERS, "cvr"} - called:
+                # Nobody is spared, and nobody is cut off for good: also not by a call that was under way just now.
+                override = {"override": "metrics_only", "reason": "leak test"}
+                self._call("PUT", f"/v1/registers/{name}/override", json=override)
             for one in people:
                 self._call("POST", "/v1/overview/refresh", one)
                 self._call("GET", "/v1/calendar", one)
