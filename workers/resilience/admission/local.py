@@ -60,7 +60,7 @@ class LocalMachine:
         probing = not self.override and self.state is State.HALF_OPEN
         if probing:
             self._probes = _alive(self._probes, now)
-            if len(self._probes) >= self.rules.probes:
+            if len(self._probes) + self._successes >= self.rules.probes:
                 return Refused(State.HALF_OPEN, max(1, min(self._probes.values()) - now))
         wait = self._wait_for_place(permit, now, believed)
         if wait is not None:

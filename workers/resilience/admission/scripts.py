@@ -48,7 +48,7 @@ ENTER = (
 -- Returns what became of it: {'unknown'} when nothing is known of the upstream, {'refused', state, wait},
 -- {'no_budget'}, {'wait', wait}, or {'admitted', generation, state changed to, now}.
 local permit, lease, is_retry, believed = ARGV[3], tonumber(ARGV[4]), ARGV[5] == '1', tonumber(ARGV[6])
-local v = get('state', 'generation', 'open_until', 'override', 'halved_at', 'factor', 'tat')
+local v = get('state', 'generation', 'open_until', 'override', 'halved_at', 'factor', 'tat', 'successes')
 if not v[2] then return {'unknown'} end
 local current, generation, override, changed = v[1], tonumber(v[2]), v[4], ''
 
@@ -76,7 +76,8 @@ if guarded and current == 'open' then
 end
 if guarded and current == 'half_open' then
   redis.call('ZREMRANGEBYSCORE', probes, '-inf', now)
-  if redis.call('ZCARD', probes) >= cfg.probes then
+  -- With those that were answered, so that no half-open phase has more of them, however fast the upstream is again.
+  if redis.call('ZCARD', probes) + number(v[8], 0) >= cfg.probes then
     local first = redis.call('ZRANGE', probes, 0, 0, 'WITHSCORES')
     return {'refused', 'half_open', math.max(1, tonumber(first[2]) - now)}
   end
