@@ -182,10 +182,10 @@ def _files(folder: Path | None) -> Callable[[str], Secret]:
     """Where the secrets are, by name."""
 
     def of_this_process(name: str) -> Secret:
-        path = os.environ.get(f"{PREFIX}{name.upper()}_FILE")
-        if not path:
+        path = open_settings().secret_file(name)
+        if path is None:
             fail(f"{PREFIX}{name.upper()}_FILE: is missing; only what is given as a file can change while it is used")
-        return Secret(name, [Path(path)])
+        return Secret(name, [path])
 
     return of_this_process if folder is None else lambda name: Secret(name, copies(folder, name))
 
