@@ -31,8 +31,6 @@ from workers.domain.cpr import Cpr
 
 AT_ONCE = 400
 """Fetches under way: with fewer the register's 200 ms would be what is measured. Each is told it in its own way."""
-OURS_AT_ONCE = 200
-"""Ours, each of which has a thread: with more of them the event loop gets too little of the interpreter."""
 PREFORK = 64
 """Celery's processes: enough to keep a core busy while each waits 200 ms; they take 2.6 GB."""
 REST_SECONDS = 0.3
@@ -254,7 +252,7 @@ def measure(*, quick: bool) -> list[Row]:
 async def _measure(rounds: int, count: int) -> list[Row]:
     with ExitStack() as stack:
         stack.enter_context(on_core(OTHERS))
-        here, upstream = stack.enter_context(installed({"WORKER_CONCURRENCY": str(OURS_AT_ONCE)}))
+        here, upstream = stack.enter_context(installed({"WORKER_CONCURRENCY": str(AT_ONCE)}))
         track = Track(here, upstream, stack)
         # One after the other, since what starts takes the core from who is warming up.
         ours, scheduled = track.ours(count)

@@ -105,8 +105,8 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "task_reject_on_worker_lost": False,
         # A caller that cannot publish at once is told so, after one try on a new connection.
         "task_publish_retry_policy": {"max_retries": 1, "interval_start": 0, "interval_step": 0},
-        "worker_pool": "threads",
-        # Threads: each waits for a coroutine of the process's one event loop, so they cost little.
+        # Each task waits for a coroutine of the process's one event loop, so they cost little.
+        "worker_pool": "workers.pool:TaskPool",
         "worker_concurrency": settings.worker_concurrency,
         "worker_prefetch_multiplier": 1,
         "worker_hijack_root_logger": False,

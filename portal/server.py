@@ -6,6 +6,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from config.settings import Settings
 from portal import api, web
+from workers import collector
 from workers.cache.keyring import Keyring
 
 END_WITHIN_SECONDS = 10
@@ -64,6 +65,7 @@ def run(settings: Settings, host: str, port: int) -> None:
 
 def serve(app: ASGIApp, host: str, port: int) -> None:
     """Serves `app` as `run` does."""
+    collector.settle()
     uvicorn.run(
         app,
         host=host,

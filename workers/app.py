@@ -11,7 +11,7 @@ from celery import Celery, signals
 from config import celery as celery_config
 from config import logging
 from config.settings import SettingsError, environment_problems, settings
-from workers import audit, metrics, queues, runtime, schedule, trace, tracing, transport
+from workers import audit, collector, metrics, pool, queues, runtime, schedule, trace, tracing, transport
 from workers.connections import REDIS_DOWN
 from workers.defects import Task
 from workers.resilience.certificates import Certificates
@@ -25,6 +25,7 @@ if settings().broker_transport == "atomic":
 os.environ.setdefault("FLOWER_CONF", str(Path(__file__).with_name("flower.py")))
 app = Celery("registerbro", task_cls=Task)
 app.config_from_object(celery_config.configuration(settings()) | {"beat_schedule": schedule.entries()})
+app.steps["consumer"].add(pool.EventsTogether)
 app.set_default()  # "current" is per thread, and messages are sent from several
 
 
@@ -97,6 +98,7 @@ def _close_span(task_id: str, **_: object) -> None:
 
 @signals.worker_ready.connect
 def _tell_that_it_is_ready(sender: Any, **_: object) -> None:  # noqa: ANN401 - Celery's consumer
+    collector.settle()
     log.info("worker_ready", queues=sorted(sender.app.amqp.queues.consume_from))
 
 

@@ -1,15 +1,19 @@
 """Redis clients that answer soon or fail soon: a cache that makes a page wait is worse than none."""
 
 import asyncio
+import math
 from collections import deque
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import BlockingConnectionPool, Connection, Redis, SSLConnection, UnixDomainSocketConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.connection import HiredisRespSerializer
 from redis.exceptions import ConnectionError as ConnectionFailed
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
+from redis.typing import EncodableT
 
 COMMAND_TIMEOUT = timedelta(milliseconds=500)
 CONNECTIONS = 32
@@ -18,6 +22,21 @@ MOST_COMMANDS = 100
 """Commands that are sent together at the most: Redis takes some milliseconds for so many of our scripts."""
 REDIS_DOWN = (RedisError, OSError, TimeoutError)
 """What a command raises when its server is gone, frozen, full or refuses us."""
+
+
+class _Packing:
+    """A connection that has its commands packed by hiredis, as redis-py's synchronous one has."""
+
+    def pack_command(self, *args: EncodableT) -> list[bytes]:
+        """The command in Redis' protocol."""
+        packed: list[bytes] = _PACKER.pack(*args)  # type: ignore[arg-type] # redis-py's annotation is not its use of it
+        return packed
+
+
+_PACKER = HiredisRespSerializer()
+_PACKING: dict[type, type] = {
+    kind: type(kind.__name__, (_Packing, kind), {}) for kind in (Connection, SSLConnection, UnixDomainSocketConnection)
+}
 
 
 class _Together(Redis):
@@ -55,11 +74,8 @@ class _Together(Redis):
         ]
         if not some:
             return
-        pipeline = self.pipeline(transaction=False)
-        for args, options, _ in some:
-            pipeline.execute_command(*args, **options)
         try:
-            answers = await pipeline.execute(raise_on_error=False)
+            answers = await self._answers([(args, options) for args, options, _ in some])
         except asyncio.CancelledError:
             for _, _, waiting in some:
                 waiting.cancel()
@@ -76,6 +92,32 @@ class _Together(Redis):
                 waiting.set_exception(answer)
             else:
                 waiting.set_result(answer)
+
+    async def _answers(self, commands: Sequence[tuple[tuple[Any, ...], dict[str, Any]]]) -> list[Any]:
+        """What Redis answers to each, a refusal as the error that it is; all of them within one time limit."""
+        connection: Connection = await self.connection_pool.get_connection()  # type: ignore[no-untyped-call]
+        try:
+            answers: list[Any] = await connection.retry.call_with_retry(
+                lambda: self._exchange(connection, commands), lambda error: connection.disconnect(error=error)
+            )
+            return answers
+        finally:
+            await self.connection_pool.release(connection)
+
+    async def _exchange(
+        self, connection: Connection, commands: Sequence[tuple[tuple[Any, ...], dict[str, Any]]]
+    ) -> list[Any]:
+        async with asyncio.timeout(connection.socket_timeout):
+            await connection.send_packed_command(connection.pack_commands([args for args, _ in commands]))
+            return [await self._answer(connection, args[0], options) for args, options in commands]
+
+    async def _answer(self, connection: Connection, name: str, options: dict[str, Any]) -> object:
+        try:
+            answer = await connection.read_response(timeout=math.inf)
+        except ResponseError as refused:
+            return refused
+        translate = self.response_callbacks.get(name)
+        return translate(answer, **options) if translate else answer
 
 
 def connect(url: str, timeout: timedelta = COMMAND_TIMEOUT) -> Redis:
@@ -94,4 +136,5 @@ def connect(url: str, timeout: timedelta = COMMAND_TIMEOUT) -> Redis:
         retry=Retry(NoBackoff(), 1, supported_errors=(ConnectionFailed,)),
         health_check_interval=0,
     )
+    pool.connection_class = _PACKING[pool.connection_class]
     return _Together.from_pool(pool)

@@ -3,11 +3,15 @@
 import asyncio
 import concurrent.futures
 import threading
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
+from contextvars import Context, copy_context
 from datetime import timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 from config.settings import Settings
+from workers import pool
 from workers.audit import Heads, Journal
 from workers.audit.journal import WRITE_WITHIN
 from workers.cache.citizens import Citizens
@@ -109,9 +113,11 @@ class Services:
 
 
 class Runtime:
-    """An event loop in a thread, to which the threads of a worker hand their coroutines."""
+    """An event loop in a thread, to which the tasks of a worker hand their coroutines."""
 
     def __init__(self, settings: Settings) -> None:
+        self._asked: deque[tuple[Coroutine[Any, Any, Any], concurrent.futures.Future[Any], Context]] = deque()
+        self._is_called = False
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="event-loop", daemon=True)
         self._thread.start()
@@ -123,7 +129,13 @@ class Runtime:
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Runs `coroutine` on the loop and waits for its result; raises what it raises."""
-        return self.submit(coroutine).result()
+        future: concurrent.futures.Future[T] = concurrent.futures.Future()
+        self._asked.append((coroutine, future, copy_context()))
+        # The loop is called once for all that it is handed before it comes to them: a call costs more than the rest.
+        if not self._is_called:
+            self._is_called = True
+            self._loop.call_soon_threadsafe(self._begin_all)
+        return pool.wait(future)
 
     def close(self, grace: timedelta = timedelta(seconds=5)) -> None:
         """Cancels what still runs, so that it hands its work back, closes the connections and ends the thread."""
@@ -132,6 +144,21 @@ class Runtime:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+    def _begin_all(self) -> None:
+        self._is_called = False
+        while self._asked:
+            coroutine, future, context = self._asked.popleft()
+            self._loop.create_task(coroutine, context=context).add_done_callback(partial(_tell, future))
+
+
+def _tell(future: concurrent.futures.Future[Any], ended: asyncio.Task[Any]) -> None:
+    if ended.cancelled():
+        future.cancel()
+    elif (error := ended.exception()) is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(ended.result())
 
 
 async def _services(settings: Settings) -> Services:

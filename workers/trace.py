@@ -5,15 +5,17 @@ are ids alone. A span has a name and attributes that we choose: none ever holds 
 """
 
 import re
-import secrets
-from collections.abc import Callable, Iterator, MutableMapping
-from contextlib import AbstractContextManager, contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Mapping, MutableMapping
+from contextlib import AbstractContextManager
+from contextvars import ContextVar, Token
 from dataclasses import dataclass
 from enum import Enum
+from types import TracebackType
 from typing import Any, Protocol
 
 import structlog
+
+from workers import names
 
 HEADER = "traceparent"
 _FORM = re.compile(r"00-(?P<trace>[0-9a-f]{32})-(?P<span>[0-9a-f]{16})-(?P<flags>[0-9a-f]{2})")
@@ -66,6 +68,12 @@ class Span(Protocol):
 class _Unrecorded:
     context: Context
 
+    def __enter__(self) -> Span:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nobody records that it ends."""
+
     def note(self, **attributes: str | float) -> None:
         """Nobody records it."""
 
@@ -82,10 +90,9 @@ Recorder = Callable[[str, Kind, Context | None], AbstractContextManager[Span]]
 _current: ContextVar[Context | None] = ContextVar("trace", default=None)
 
 
-@contextmanager
-def _unrecorded(_: str, __: Kind, parent: Context | None) -> Iterator[Span]:
+def _unrecorded(_: str, __: Kind, parent: Context | None) -> AbstractContextManager[Span]:
     trace_id, sampled = (parent.trace_id, parent.sampled) if parent else (_new(16), True)
-    yield _Unrecorded(Context(trace_id, _new(8), sampled))
+    return _Unrecorded(Context(trace_id, _new(8), sampled))
 
 
 _recorder: Recorder = _unrecorded
@@ -110,16 +117,30 @@ def parse(header: object) -> Context | None:
     return Context(found["trace"], found["span"], bool(int(found["flags"], 16) & _SAMPLED))
 
 
-@contextmanager
-def span(name: str, kind: Kind = Kind.INTERNAL, parent: Context | None = None) -> Iterator[Span]:
+class span(AbstractContextManager[Span]):  # noqa: N801 - it is used as a function
     """A step of the trace: within `parent`, else where we are, else of a new trace. Log lines in it tell its id."""
-    with _recorder(name, kind, parent or current()) as opened:
-        token = _current.set(opened.context)
-        try:
-            with structlog.contextvars.bound_contextvars(trace_id=opened.context.trace_id):
-                yield opened
-        finally:
-            _current.reset(token)
+
+    __slots__ = ("_bound", "_here", "_step")
+
+    def __init__(self, name: str, kind: Kind = Kind.INTERNAL, parent: Context | None = None) -> None:
+        self._step = _recorder(name, kind, parent or current())
+
+    def __enter__(self) -> Span:
+        outside = current()
+        opened = self._step.__enter__()
+        self._here = _current.set(opened.context)
+        self._bound: Mapping[str, Token[Any]] = {}
+        if outside is None or outside.trace_id != opened.context.trace_id:
+            self._bound = structlog.contextvars.bind_contextvars(trace_id=opened.context.trace_id)
+        return opened
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> bool | None:
+        if self._bound:
+            structlog.contextvars.reset_contextvars(**self._bound)
+        _current.reset(self._here)
+        return self._step.__exit__(kind, error, where)
 
 
 def inject(headers: MutableMapping[str, Any]) -> None:
@@ -130,6 +151,6 @@ def inject(headers: MutableMapping[str, Any]) -> None:
 
 def _new(size: int) -> str:
     """A random id in which nothing looks like a CPR number, so that no redaction of a log hides it."""
-    while _CPR_LIKE.search(made := secrets.token_hex(size)):
+    while _CPR_LIKE.search(made := names.name(size)):
         pass
     return made

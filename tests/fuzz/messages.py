@@ -72,8 +72,8 @@ class Direct(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         message = self.message
-        # As the client's own connections do, which also decide whether the bytes are a head at all.
-        headers = [(name, value) for name, value in message.headers if name.isascii() and name.lower() != b"location"]
+        # The client's own connections decide whether the bytes are a head at all.
+        headers = [(name, value) for name, value in message.headers if name.isascii()]
         return httpx.Response(message.status, headers=headers, stream=_Body(message.body), request=request)
 
 
@@ -130,7 +130,7 @@ def upstream_through(http: HttpClient, name: str, settings: UpstreamSettings = S
 async def client_of(direct: Direct) -> AsyncIterator[HttpClient]:
     """The client, with `direct` in the place of its connections."""
     async with HttpClient("http://register.invalid", SETTINGS) as http:
-        http._connections.http._transport = direct
+        http._connections.transport = direct
         yield http
 
 

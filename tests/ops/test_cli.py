@@ -89,5 +89,7 @@ def test_the_simulators_are_started_from_here_too(registerbro):
     assert "simulators" in ended.stdout
 
 
-def test_shells_can_be_taught_the_commands(registerbro):
+def test_shells_can_be_taught_the_commands(registerbro, monkeypatch):
+    # Otherwise it is the shell from which the tests were started that is asked for.
+    monkeypatch.setenv("_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION", "1")
     assert "complete -o default" in registerbro("--show-completion", "bash").stdout

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import secrets
 import string
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,12 +9,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from config.logging import redacted_text
+from workers import names
 
 GENESIS = "0" * 64
 """What the first line of a chain names as the hash of the line before it."""
 _HASH = b',"hash":"'
 _END = b'"}'
 _DIGITS = 64
+_LETTERS = str.maketrans(string.hexdigits[:16], string.ascii_lowercase[:16])
 
 
 class Damaged(ValueError):
@@ -79,8 +80,8 @@ def now() -> str:
 
 
 def new_id() -> str:
-    """A random id of letters alone, so that none of it ever looks like a CPR number."""
-    return "".join(secrets.choice(string.ascii_lowercase) for _ in range(16))
+    """A random id (80 bits) of letters alone, so that none of it ever looks like a CPR number."""
+    return names.name(10).translate(_LETTERS)
 
 
 def told(text: str) -> str:

@@ -8,7 +8,6 @@ also says whose wish it was and why, since a message says nothing but whom it is
 The schedule's refreshes take and begin their lease in one: what it wants is in the timetable, and not on record here.
 """
 
-import secrets
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -17,6 +16,7 @@ from redis.asyncio import Redis
 from redis.commands.core import AsyncScript
 from redis.typing import EncodableT
 
+from workers import names
 from workers.cache.scripts import NOW, ms
 from workers.cache.timetable import ACTIVE, due_key, running_key, taken_key
 
@@ -193,7 +193,7 @@ class Leases:
         purpose: Purpose = Purpose.KEEP_PAGE_FRESH,
     ) -> Lease | NotTaken:
         """Begins a refresh for the schedule, of which `at_once` may run at a time, over all processes."""
-        lease = Lease(citizen_id, register, secrets.token_hex(8), Wish(Behalf.SCHEDULE, purpose))
+        lease = Lease(citizen_id, register, names.name(), Wish(Behalf.SCHEDULE, purpose))
         keys = [*_keys(register, citizen_id), ACTIVE, running_key(register)]
         args: list[EncodableT] = [citizen_id, ms(length), lease.owner, at_once, *_told(lease.wish)]
         answer = await self._take(keys=keys, args=args)
@@ -201,7 +201,7 @@ class Leases:
 
     async def begin(self, citizen_id: str, register: str, length: timedelta) -> Lease | None:
         """Makes the refresh this run's own for `length`. None when it is not wanted, or another run is at it."""
-        owner = secrets.token_hex(8)
+        owner = names.name()
         wish = await self._begin(keys=_keys(register, citizen_id), args=[citizen_id, ms(length), owner])
         return Lease(citizen_id, register, owner, _wish(*wish)) if wish else None
 

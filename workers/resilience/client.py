@@ -1,11 +1,11 @@
 """The one HTTP client: sends a question to an upstream and gives its whole answer, or an error of our own tree.
 
-Everything that is known of httpx and aiohttp is in this file. httpx gives the interface and aiohttp the connections,
-since httpcore walks its whole pool on every request; what lies between maps errors coarsely, so we translate them here.
+Everything that is known of httpx and aiohttp is in this file. httpx gives the requests and answers and aiohttp the
+connections, since httpcore walks its whole pool on every request; what lies between maps errors coarsely, so we
+translate them here. httpx's own client is left out (docs/decisions/0026): nothing that it does is wanted here.
 """
 
 import asyncio
-import http.cookiejar
 import re
 import ssl
 import zlib
@@ -14,7 +14,8 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.message import Message
-from typing import Self, TypeVar
+from functools import lru_cache, partial
+from typing import Self, TypeVar, cast
 
 import aiohttp
 import httpx
@@ -37,6 +38,8 @@ from workers.resilience.errors import (
 )
 
 MAX_BODY_BYTES = 2 * 1024 * 1024
+KNOWN_URLS = 64
+"""How many of an upstream's URLs are remembered, resolved: there are a few."""
 IDLE_CONNECTION_SECONDS = 10
 """Below the idle time-outs usual at gateways, so that a connection is rarely closed under a request."""
 
@@ -122,7 +125,7 @@ class HttpClient:
     """
 
     def __init__(self, base_url: str, settings: UpstreamSettings, certificates: Certificates | None = None) -> None:
-        self._base_url = base_url
+        self._url = lru_cache(KNOWN_URLS)(lambda path: httpx.URL(f"{base_url.rstrip('/')}/{path.lstrip('/')}"))
         self._settings = settings
         self._certificates = certificates or Certificates(settings)
         self._connections = self._connect()
@@ -137,7 +140,7 @@ class HttpClient:
     async def close(self) -> None:
         """Closes every connection."""
         for connections in (self._connections, *self._retired):
-            await connections.http.aclose()
+            await connections.transport.aclose()
 
     async def send(self, question: Question, headers: Mapping[str, str], within: float) -> Answer:
         """The answer to `question`, whatever its status, read to its end within so many seconds.
@@ -146,35 +149,35 @@ class HttpClient:
         (compressed in a way we did not offer).
         """
         try:
-            async with (
-                asyncio.timeout(within),
-                self._borrowed() as http,
-                http.stream(
-                    question.method,
-                    question.path,
-                    headers={**question.headers, **headers},
-                    content=question.body,
-                ) as response,
-            ):
-                return await _read(response)
+            async with asyncio.timeout(within), self._borrowed() as transport:
+                return await _read(await transport.handle_async_request(self._request(question, headers)))
         except (TimeoutError, aiohttp.ConnectionTimeoutError):
             raise UpstreamTimeout(f"no answer within {within:.1f} s") from None
         except (httpx.HTTPError, aiohttp.ClientError, OSError) as error:
             raise _translated(error) from None
 
+    def _request(self, question: Question, headers: Mapping[str, str]) -> httpx.Request:
+        of_all = {"User-Agent": "registerbro", "Accept": "*/*", "Accept-Encoding": "gzip"}
+        return httpx.Request(
+            question.method,
+            self._url(question.path),
+            headers={**of_all, **question.headers, **headers},
+            content=question.body,
+        )
+
     @asynccontextmanager
-    async def _borrowed(self) -> AsyncIterator[httpx.AsyncClient]:
+    async def _borrowed(self) -> AsyncIterator[httpx.AsyncBaseTransport]:
         """The connections for one call, made with the certificates as they are now."""
         await self._certificates.look()
         connections = await self._current()
         connections.calls += 1
         try:
-            yield connections.http
+            yield connections.transport
         finally:
             connections.calls -= 1
             if not connections.calls and connections in self._retired:
                 self._retired.remove(connections)
-                await connections.http.aclose()
+                await connections.transport.aclose()
 
     async def _current(self) -> "_Connections":
         if self._certificates.context() is not self._connections.context:
@@ -182,38 +185,17 @@ class HttpClient:
             if old.calls:
                 self._retired.add(old)
             else:
-                await old.http.aclose()
+                await old.transport.aclose()
         return self._connections
 
     def _connect(self) -> "_Connections":
         context = self._certificates.context()
-        client = httpx.AsyncClient(
-            base_url=self._base_url,
-            transport=AiohttpTransport(
-                verify=context,
-                client=lambda: _session(context, self._settings.max_connections),
-            ),
-            timeout=None,  # noqa: S113 - `send` bounds the whole call, body included
-            follow_redirects=False,
-            trust_env=False,
-            cookies=_NoCookies(),
-            headers={"User-Agent": "registerbro", "Accept-Encoding": "gzip"},
-        )
-        return _Connections(client, context)
-
-
-class _NoCookies(http.cookiejar.CookieJar):
-    """Keeps none, and reads none: a broken one would be a traceback in the log, with what the upstream wrote."""
-
-    def extract_cookies(self, response: object, request: object) -> None:
-        """Passes over what an answer wants to be kept."""
+        session = partial(_session, context, self._settings.max_connections)
+        return _Connections(AiohttpTransport(verify=context, client=session), context)
 
 
 class _Response(aiohttp.ClientResponse):
-    """An answer without what says nothing to us: its reason phrase, and where a redirect leads, which none is let to.
-
-    The transport fails at a phrase that is not UTF-8, and httpx, in many ways, at an address that it cannot read.
-    """
+    """An answer without its reason phrase, which says nothing to us: the transport fails at one that is not UTF-8."""
 
     async def start(self, connection: Connection) -> aiohttp.ClientResponse:
         """Reads the head."""
@@ -221,17 +203,12 @@ class _Response(aiohttp.ClientResponse):
         self.reason = ""
         return self
 
-    @property
-    def raw_headers(self) -> tuple[tuple[bytes, bytes], ...]:
-        """The headers as they came."""
-        return tuple(header for header in super().raw_headers if header[0].lower() != b"location")
-
 
 @dataclass(eq=False, slots=True)
 class _Connections:
     """The connections that were made with one TLS context, and how many calls are under way on them."""
 
-    http: httpx.AsyncClient
+    transport: httpx.AsyncBaseTransport
     context: ssl.SSLContext
     calls: int = 0
 
@@ -267,14 +244,19 @@ async def _hear_refusal(reader: asyncio.StreamReader) -> None:
 
 
 async def _read(response: httpx.Response) -> Answer:
-    content_type, charset = _content_type(response.headers.get("Content-Type", ""))
-    return Answer(
-        status=response.status_code,
-        content_type=content_type,
-        charset=charset,
-        body=await _body(response),
-        retry_after=parse_retry_after(response.headers.get("Retry-After"), datetime.now(UTC)),
-    )
+    """Reads it to its end, and gives its connection back however that goes."""
+    stream = cast("httpx.AsyncByteStream", response.stream)
+    try:
+        content_type, charset = _content_type(response.headers.get("Content-Type", ""))
+        return Answer(
+            status=response.status_code,
+            content_type=content_type,
+            charset=charset,
+            body=await _body(response.headers.get("Content-Encoding", "identity"), stream),
+            retry_after=parse_retry_after(response.headers.get("Retry-After"), datetime.now(UTC)),
+        )
+    finally:
+        await stream.aclose()
 
 
 def _content_type(header: str) -> tuple[str, str]:
@@ -288,14 +270,14 @@ def _content_type(header: str) -> tuple[str, str]:
         return "text/plain", "utf-8"
 
 
-async def _body(response: httpx.Response) -> bytes:
+async def _body(encoding: str, stream: httpx.AsyncByteStream) -> bytes:
     """Reads and decompresses, and stops at the first byte too many, so that a small bomb stays small."""
-    encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
+    encoding = encoding.strip().lower()
     if encoding not in {"identity", "gzip"}:
         raise InvalidResponse("the answer is compressed in a way that was not offered")
     body = bytearray()
     inflate = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS) if encoding == "gzip" else None
-    async for chunk in _raw(response):
+    async for chunk in stream:
         room = MAX_BODY_BYTES + 1 - len(body)
         try:
             body += inflate.decompress(chunk, room) if inflate else chunk
@@ -306,11 +288,6 @@ async def _body(response: httpx.Response) -> bytes:
     if inflate and body and not inflate.eof:
         raise InvalidResponse("the answer's compression ends too early")
     return bytes(body)
-
-
-async def _raw(response: httpx.Response) -> AsyncIterator[bytes]:
-    async for chunk in response.aiter_raw():
-        yield chunk
 
 
 def _translated(error: BaseException) -> CallFailed:

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,7 +12,7 @@ from tenacity import AsyncRetrying, RetryCallState
 
 from config.settings import UpstreamSettings
 from config.windows import closed_until
-from workers import metrics, trace
+from workers import metrics, names, trace
 from workers.resilience import deadline
 from workers.resilience.admission import Admission
 from workers.resilience.client import Answer, HttpClient, Question
@@ -70,8 +69,24 @@ class Upstream:
         """The result of `exchange`. Raises UpstreamError: the last attempt's, or NotCalled when none was made."""
         self._stay_out_of_service_windows()
         trail = self._trail.look_up(self.name)
-        attempt = _Attempts(self, exchange, trail)
-        retrying = AsyncRetrying(
+        attempts = _Attempts(self, exchange, trail)
+        try:
+            with trace.span(f"ask {self.name}"), deadline.within(self._settings.total_timeout):
+                try:
+                    return await attempts()
+                except CallFailed as error:
+                    # Most calls are answered, and tenacity costs as much as the rest of the protection.
+                    attempts.repeat(error)
+                return await self._retrying()(attempts)
+        finally:
+            trail.end()
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._http.close()
+
+    def _retrying(self) -> AsyncRetrying:
+        return AsyncRetrying(
             sleep=self._sleep,
             retry=AgainByError(),
             wait=jittered_wait,
@@ -79,15 +94,6 @@ class Upstream:
             before_sleep=self._note_retry,
             reraise=True,
         )
-        try:
-            with trace.span(f"ask {self.name}"), deadline.within(self._settings.total_timeout):
-                return await retrying(attempt)
-        finally:
-            trail.end()
-
-    async def close(self) -> None:
-        """Closes the connections."""
-        await self._http.close()
 
     def _is_enough(self, state: RetryCallState) -> bool:
         """Tenacity's `stop`."""
@@ -173,9 +179,17 @@ class _Attempts(Generic[T]):
         self._trail = trail
         self._request_id: str | None = None
         self._last_failure: CallFailed | None = None
+        self._to_repeat: CallFailed | None = None
+
+    def repeat(self, error: CallFailed) -> None:
+        """The next attempt is the last one again, and ends with this error."""
+        self._to_repeat = error
 
     async def __call__(self) -> T:
-        request_id = self._request_id = self._request_id or str(uuid.uuid4())
+        if self._to_repeat is not None:
+            failed_with, self._to_repeat = self._to_repeat, None
+            raise failed_with
+        request_id = self._request_id = self._request_id or names.request_id()
         try:
             is_retry = self._last_failure is not None
             return await self._upstream.attempt(self._exchange, request_id, self._trail, is_retry=is_retry)

@@ -5,7 +5,6 @@ keeps on the ledger what operators decided. docs/breaker.md explains the whole.
 """
 
 import asyncio
-import secrets
 import time
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,7 +12,7 @@ from typing import Protocol
 
 import structlog
 
-from workers import metrics
+from workers import metrics, names
 from workers.connections import REDIS_DOWN
 from workers.resilience import deadline
 from workers.resilience.admission.local import LocalMachine
@@ -101,7 +100,7 @@ class Guard:
 
         Raises CircuitOpen, RetryBudgetSpent and DeadlinePassed.
         """
-        permit = secrets.token_hex(8)
+        permit = names.name()
         if not self._turnstile.locked():
             machine, entry = await self._ask(permit, is_retry=is_retry)
             if not isinstance(entry, Wait):
