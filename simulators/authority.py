@@ -22,13 +22,16 @@ Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
 class Authority:
-    """Issues certificates, each as a file with its key. `file` is its own certificate, in PEM."""
+    """Issues certificates, each as a file with its key. `file` is its own certificate, in PEM.
 
-    def __init__(self, directory: Path, name: str) -> None:
+    That is signed by `below`, an authority above this one, or by itself.
+    """
+
+    def __init__(self, directory: Path, name: str, below: "Authority | None" = None) -> None:
         self._directory = directory
         self._key: Key = ec.generate_private_key(ec.SECP256R1())
         self._subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        self.certificate = self._sign(self._subject, self._key, DAY, "127.0.0.1", authority=True)
+        self.certificate = (below or self).sign(self._subject, self._key, DAY, "127.0.0.1", authority=True)
         self.file = directory / f"{name}.pem"
         self.file.write_bytes(self.certificate.public_bytes(Encoding.PEM))
 
@@ -45,7 +48,7 @@ class Authority:
         """A file with a certificate for `name` and its key. A `valid_for` below nothing has expired."""
         key: Key = rsa.generate_private_key(65537, 2048) if with_rsa else ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        certificate = self._sign(subject, key, valid_for, host, authority=False)
+        certificate = self.sign(subject, key, valid_for, host, authority=False)
         secret: KeySerializationEncryption = NoEncryption()
         if passphrase is not None:
             secret = BestAvailableEncryption(passphrase.encode())
@@ -60,9 +63,10 @@ class Authority:
         file.write_bytes(certificate.public_bytes(Encoding.PEM) + private)
         return file
 
-    def _sign(
+    def sign(
         self, subject: x509.Name, key: Key, valid_for: timedelta, host: str, *, authority: bool
     ) -> x509.Certificate:
+        """A certificate for a key, of any kind and strength."""
         now = datetime.now(UTC)
         alternative = x509.IPAddress(ip_address(host)) if host[0].isdigit() else x509.DNSName(host)
         return (

@@ -7,6 +7,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 from celery import Celery
+from structlog.testing import capture_logs
 
 from config.settings import PREFIX, Settings, load
 from ops.local import RedisServer
@@ -21,6 +22,13 @@ hypothesis.settings.register_profile("project", deadline=None)
 hypothesis.settings.load_profile("project")
 
 MakeSettings = Callable[..., Settings]
+
+
+@pytest.fixture
+def logged():
+    """Every event that is logged."""
+    with capture_logs() as events:
+        yield events
 
 
 @pytest.fixture(scope="session")

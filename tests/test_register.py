@@ -140,6 +140,19 @@ async def test_a_value_that_was_left_out_is_counted(services, me):
     assert counter._value.get() == before + 1
 
 
+async def test_of_an_answer_full_of_unknown_values_ten_are_named_each_once_and_the_others_counted(services, me, logged):
+    from workers.metrics import UNKNOWN_VALUES
+
+    counter = UNKNOWN_VALUES.labels("su", "uddannelsestype")
+    before = counter._value.get()
+    unknown = tuple(UnknownValue("uddannelsestype", f"TYPE {n}") for n in range(500)) * 2
+    await fetching(Fetched(Normalised(DATA.normalised.sections, unknown))).refresh(services, me)
+    assert counter._value.get() == before + 1000
+    named = [line["value"] for line in logged if line["event"] == "unknown_value_left_out"]
+    assert named == [f"TYPE {n}" for n in range(10)]
+    assert [line["more"] for line in logged if line["event"] == "unknown_values_left_out"] == [490]
+
+
 @pytest.mark.parametrize("argument", ["6102991234", "", None, 7])
 def test_a_task_whose_argument_is_no_citizen_id_is_refused(app, argument, caplog):
     app.tasks["su.refresh"](argument)

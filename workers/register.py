@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
@@ -22,7 +22,7 @@ from workers.cache.leases import Lease, NotTaken, Purpose
 from workers.cache.timetable import after_failure, ahead_of_expiry
 from workers.connections import REDIS_DOWN
 from workers.domain.cpr import Cpr
-from workers.domain.overview import Normalised, sections_of
+from workers.domain.overview import Normalised, UnknownValue, sections_of
 from workers.queues import publish
 from workers.resilience import deadline
 from workers.resilience.errors import CircuitOpen, NotCalled, UpstreamError
@@ -38,6 +38,8 @@ REDIS_GONE = "redis_down"
 
 AT_ONCE = 10
 """How many of a message's citizens are refreshed at a time: a message lasts as long as five of them."""
+UNKNOWN_VALUES_NAMED = 10
+"""How many of an answer's unknown values are named in the log: as many as a register may add at a time, and more."""
 FULL_AGAIN_AFTER = timedelta(milliseconds=100)
 """How long a refresh of the schedule waits for room before it asks again."""
 
@@ -244,10 +246,18 @@ class Register:
         fetched = await self.fetch(services, cpr)
         if fetched.normalised.sections.keys() != {section.id for section in sections_of(self.name)}:
             raise ValueError(f"{self.name} did not fill exactly its own sections")
-        for unknown in fetched.normalised.unknown:
-            metrics.UNKNOWN_VALUES.labels(self.name, unknown.field).inc()
-            log.warning("unknown_value_left_out", register=self.name, field=unknown.field, value=unknown.value)
+        self._tell_of_unknown_values(fetched.normalised.unknown)
         return fetched
+
+    def _tell_of_unknown_values(self, left_out: Sequence[UnknownValue]) -> None:
+        """Counts all of them, and names each once: an answer may hold thousands, and is not to fill the log."""
+        for unknown in left_out:
+            metrics.UNKNOWN_VALUES.labels(self.name, unknown.field).inc()
+        named = list(dict.fromkeys(left_out))
+        for unknown in named[:UNKNOWN_VALUES_NAMED]:
+            log.warning("unknown_value_left_out", register=self.name, field=unknown.field, value=unknown.value)
+        if more := len(named[UNKNOWN_VALUES_NAMED:]):
+            log.warning("unknown_values_left_out", register=self.name, more=more)
 
 
 def _without_fetching(settings: RegisterSettings, entry: Entry, schedule: "Schedule | None") -> "Ended | None":

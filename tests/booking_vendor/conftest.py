@@ -4,7 +4,6 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from structlog.testing import capture_logs
 
 from config.settings import BookingVendorSettings
 from ops.local import DEMO_CREDENTIALS
@@ -33,13 +32,6 @@ class Clock:
 
     def pass_(self, **duration):
         self.now += round(timedelta(**duration).total_seconds() * 1000)
-
-
-@pytest.fixture
-def logged():
-    """Every event that is logged."""
-    with capture_logs() as events:
-        yield events
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from base64 import b64decode, b64encode
 from datetime import timedelta
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, pkcs12
 
@@ -50,6 +51,14 @@ def files(authority, ours):
         ),
         "neither": b"a text",
     }
+
+
+def test_a_key_that_openssl_finds_too_weak_is_told_at_once(authority):
+    weak = rsa.generate_private_key(65537, 1024)
+    certificate = authority.sign(authority.certificate.subject, weak, timedelta(days=1), "127.0.0.1", authority=False)
+    key = weak.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    with pytest.raises(CertificateError, match=r"^is refused by OpenSSL: EE_KEY_TOO_SMALL$"):
+        Identity.parse(certificate.public_bytes(Encoding.PEM) + key, None)
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,16 @@ async def test_with_the_right_certificates_there_is_an_answer(register, authorit
     assert register.shown == ["us"]
 
 
+async def test_the_authorities_between_ours_and_one_that_is_known_are_shown_along_with_it(
+    register, authority, tmp_path
+):
+    between = Authority(tmp_path, "between", below=authority)
+    ours = between.issue("us")
+    ours.write_bytes(ours.read_bytes() + between.file.read_bytes())
+    answer = await call(register, ca_bundle=authority.file, client_cert=ours)
+    assert (answer.status, register.shown) == (200, ["us"])
+
+
 @pytest.mark.parametrize(
     "form",
     [

@@ -6,7 +6,6 @@ import time
 from datetime import timedelta
 
 import pytest
-import structlog
 
 from workers.resilience import admission, deadline, errors
 from workers.resilience.admission import Ordered, Override
@@ -14,12 +13,6 @@ from workers.resilience.admission.local import LocalMachine
 from workers.resilience.admission.shared import SharedMachine
 
 QUICK = timedelta(milliseconds=1)
-
-
-@pytest.fixture
-def logged():
-    with structlog.testing.capture_logs() as lines:
-        yield lines
 
 
 async def call(guard, error=None, took=QUICK):
@@ -68,6 +61,18 @@ async def test_another_persons_answer_cuts_everybody_off_at_once(make_guard, log
     with pytest.raises(errors.CircuitOpen):
         await other.check()
     assert [line["log_level"] for line in logged if line["event"] == "breaker_changed"] == ["critical"]
+
+
+async def test_an_operator_is_told_when_a_cut_cannot_be_kept_on_the_ledger(make_guard, empty_redis, logged):
+    guard = make_guard()
+    permit = await guard.enter(is_retry=False)
+    empty_redis["ledger"].process.kill()
+    await guard.record(permit, errors.WrongPerson(), QUICK)
+    empty_redis["ledger"].start()
+    told = [line for line in logged if line["event"] == "override_not_on_ledger"]
+    assert [(line["log_level"], line["upstream"]) for line in told] == [("critical", "udb")]
+    assert told[0]["detail"] in {"ConnectionError", "TimeoutError"}
+    assert await refused(make_guard()) is None
 
 
 async def test_only_a_person_lifts_that(make_guard, coordination, ledger):

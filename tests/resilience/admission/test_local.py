@@ -152,6 +152,14 @@ def test_only_so_many_calls_begin_in_a_second():
     assert isinstance(machine.enter("waits"), Admitted)
 
 
+def test_an_upstream_that_takes_a_call_every_other_second_gets_no_two_at_once():
+    machine = Machine(calls_per_second=0.5)
+    assert isinstance(machine.enter(), Admitted)
+    assert machine.enter("next") == Wait(2000)
+    machine.now += 2000
+    assert isinstance(machine.enter("next"), Admitted)
+
+
 def test_too_many_requests_halve_what_is_allowed_once_and_it_grows_back():
     machine = Machine(max_in_flight=8)
     entered = [machine.enter(str(n)) for n in range(4)]
