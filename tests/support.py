@@ -23,6 +23,9 @@ def app_for_environment():
         app.conf.update(celery_config.configuration(settings))
         # Forgets the connections to another test's broker, as in a process that was forked.
         app._after_fork()
+    # A worker that another test had in this process made its own app the current one.
+    app.set_default()
+    app.set_current()
     return app
 
 

@@ -96,9 +96,14 @@ class Services:
         return self._guards[name]
 
     def turns(self, register: str) -> asyncio.Semaphore:
-        """For the schedule's refreshes of a register in this process: no more of them at a time than for citizens."""
+        """For the schedule's refreshes of a register in this process.
+
+        No more of them at a time than for citizens, nor than all processes may have together: the others would do
+        nothing but ask whether there is room.
+        """
         if register not in self._turns:
-            self._turns[register] = asyncio.Semaphore(self.settings.worker_concurrency)
+            at_once = self.settings.register(register).scheduled_at_once
+            self._turns[register] = asyncio.Semaphore(min(self.settings.worker_concurrency, at_once))
         return self._turns[register]
 
     async def close(self) -> None:

@@ -306,9 +306,9 @@ def _all_reports(content: Element) -> tuple[Report, ...]:
 def _reports(content: Element) -> Iterator[Report]:
     for person in content.iterfind(_PERSONS):
         _one(person, _CPR + _PERSON_IDENTIFIER)
-        for company in person.iterfind(f"{_E}IndkomstOplysningSamling"):
+        for company in person.iterchildren(f"{_E}IndkomstOplysningSamling"):
             se_number = _company_number(_text(_down(company, *_COMPANY)))
-            for reported in company.iterfind(f"{_E}IndkomstLoenPeriodeSamling"):
+            for reported in company.iterchildren(f"{_E}IndkomstLoenPeriodeSamling"):
                 yield from _forms(reported, se_number)
 
 
@@ -332,7 +332,7 @@ def _forms(reported: Element, se_number: str) -> Iterator[Report]:
 def _fields(form: Element) -> dict[str, str]:
     """The form's own fields, by number. Raises InvalidResponse when one is there twice with different texts."""
     fields: dict[str, str] = {}
-    for field in form.iterfind(f"{_E}AngivelseFeltSamling"):
+    for field in form.iterchildren(f"{_E}AngivelseFeltSamling"):
         number = _text(_down(field, *_FIELD_NUMBER))
         text = _text(_one(field, f"{_E}AngivelseFeltIndholdTekst"))
         if fields.setdefault(number, text) != text:
@@ -357,7 +357,7 @@ def _down(element: Element, *tags: str) -> Element:
 
 
 def _one(element: Element, tag: str) -> Element:
-    child = element.find(tag)
+    child = next(element.iterchildren(tag), None)
     if child is None:
         raise InvalidResponse(f"{tag.rpartition('}')[2]} is missing")
     return child
