@@ -446,7 +446,7 @@ class Settings(BaseSettings):
     )
     worker_concurrency: PositiveInt = Field(
         default=100,
-        description="Tasks under way at once per worker process; and of the schedule's refreshes at most as many beside them",
+        description="Tasks under way at once per worker process, and of the schedule's refreshes no more beside them",
     )
     audit_dir: Path | None = Field(
         default=None,

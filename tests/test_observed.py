@@ -66,6 +66,22 @@ async def test_what_changes_is_seen(services, scrape, app):
     assert seen["fault_reports_oldest_undelivered_seconds",] > 0
 
 
+async def test_a_cache_that_drops_what_it_should_keep_is_seen(services, scrape, empty_redis):
+    with empty_redis["cache"].client() as cache:
+        before = (await asyncio.to_thread(scrape))["cache_evicted_total",]
+        most = cache.config_get("maxmemory")["maxmemory"]
+        for number in range(20):
+            cache.set(f"page:{number}", "x" * 100_000, ex=3600)
+        try:
+            cache.config_set("maxmemory", cache.info("memory")["used_memory"] - 1_000_000)
+            cache.set("another", "y")
+            seen = await asyncio.to_thread(scrape)
+        finally:
+            cache.config_set("maxmemory", most)
+            cache.flushall()
+    assert seen["cache_evicted_total",] > before
+
+
 @pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL])
 @pytest.mark.parametrize(
     ("server", "gone", "left"),

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import structlog
 from prometheus_client import REGISTRY, CollectorRegistry
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from pydantic import BaseModel, ConfigDict
 
@@ -363,5 +363,9 @@ async def _of_ledger(services: Services) -> list[Metric]:
 
 
 async def _of_cache(services: Services) -> list[Metric]:
-    used = (await services.cache.info("memory"))["used_memory"]
-    return [GaugeMetricFamily("registerbro_cache_used_bytes", "Memory that the cache uses", value=used)]
+    told = await services.cache.info()
+    evicted = "What the cache dropped before its time, for want of memory, since it started"
+    return [
+        GaugeMetricFamily("registerbro_cache_used_bytes", "Memory that the cache uses", value=told["used_memory"]),
+        CounterMetricFamily("registerbro_cache_evicted", evicted, value=told["evicted_keys"]),
+    ]
