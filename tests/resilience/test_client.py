@@ -10,7 +10,9 @@ from email.utils import format_datetime
 import pytest
 from pydantic import BaseModel
 
+from config.settings import UpstreamSettings
 from tests.resilience.conftest import answering, hang, reset, truncated
+from workers.resilience.certificates import Certificates
 from workers.resilience.client import (
     IDLE_CONNECTION_SECONDS,
     MAX_BODY_BYTES,
@@ -18,6 +20,7 @@ from workers.resilience.client import (
     HttpClient,
     Question,
     _session,
+    reach,
     validated,
 )
 from workers.resilience.errors import ConnectionLost, InvalidResponse, UpstreamTimeout
@@ -286,6 +289,15 @@ def test_what_breaks_the_contract_is_named_by_field_and_not_by_value():
     assert str(caught.value) == "not of the contract: number (int_parsing), name (missing)"
 
 
+def test_what_lies_deeper_is_named_with_the_way_to_it():
+    class Outer(BaseModel):
+        numbers: list[Contract]
+
+    with pytest.raises(InvalidResponse) as caught:
+        validated(Outer, {"numbers": [{"number": 1, "name": "one"}, {"number": 2}]})
+    assert str(caught.value) == "not of the contract: numbers.1.name (missing)"
+
+
 class Five(BaseModel):
     a: int
     b: int
@@ -308,3 +320,35 @@ def test_of_many_faults_three_are_named_and_the_others_counted(values, said):
     with pytest.raises(InvalidResponse) as caught:
         validated(Five, values)
     assert str(caught.value) == f"not of the contract: {said}"
+
+
+@pytest.mark.parametrize(
+    ("url", "port", "secured"),
+    [
+        ("http://register", 80, False),
+        ("https://register", 443, True),
+        ("http://register:8080", 8080, False),
+        ("https://register:8443", 8443, True),
+    ],
+)
+async def test_a_look_goes_where_a_call_would(monkeypatch, url, port, secured):
+    async def refuse(*address, ssl):
+        seen.append((*address, ssl))
+        raise ConnectionRefusedError
+
+    seen = []
+    monkeypatch.setattr(asyncio, "open_connection", refuse)
+    certificates = Certificates(UpstreamSettings())
+    with pytest.raises(ConnectionLost):
+        await reach(url, certificates, 10)
+    assert seen == [("register", port, certificates.context() if secured else None)]
+
+
+async def test_a_look_that_takes_too_long_says_how_long_that_was(monkeypatch):
+    async def hang_on(*_, ssl):
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(asyncio, "open_connection", hang_on)
+    with pytest.raises(UpstreamTimeout) as caught:
+        await reach("http://register", Certificates(UpstreamSettings()), 0.1)
+    assert str(caught.value) == "no connection within 0.1 s"

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import time
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -181,6 +182,13 @@ class Counted:
         return {key[0].removeprefix("registerbro_"): key[1:] for key, value in self.now().items() if value}
 
 
+def calls_timed():
+    """How many calls of the upstream of these tests were timed."""
+    samples = [sample for family in metrics.CALL_SECONDS.collect() for sample in family.samples]
+    counts = [sample.value for sample in samples if sample.name.endswith("_count") and "test" in sample.labels.values()]
+    return sum(counts)
+
+
 @pytest.mark.parametrize(
     ("answer", "level", "event", "outcome", "detail"),
     [
@@ -192,12 +200,13 @@ class Counted:
 )
 async def test_each_call_is_told_with_its_outcome(upstream, server, answer, level, event, outcome, detail):
     server.answers = [answer]
-    counted = Counted()
+    counted, timed, began = Counted(), calls_timed(), time.monotonic()
     with capture_logs() as lines, suppress(errors.UpstreamError):
         await upstream.ask(EXCHANGE)
     (line,) = lines
     seconds = line.pop("seconds")
-    assert 0 < seconds == round(seconds, 3) < 60
+    assert 0 < seconds == round(seconds, 3) <= time.monotonic() - began + 0.001
+    assert calls_timed() == timed + 1
     told = {"log_level": level, "event": event, "upstream": "test", "outcome": outcome}
     assert line == told | {"request_id": server.request_ids[0]} | ({"detail": detail} if detail else {})
     alarm = {"alarms": ("test", outcome)} if level == "critical" else {}

@@ -32,14 +32,16 @@ async def refused(guard):
     return caught.value.retry_after
 
 
-async def test_what_one_process_sees_fail_spares_the_upstream_all_others(make_guard):
+async def test_what_one_process_sees_fail_spares_the_upstream_all_others(make_guard, logged):
     one, other = make_guard(), make_guard()
     await fail(one)
     assert timedelta(0) < await refused(other) <= timedelta(seconds=5)
+    assert logged == [{"event": "breaker_changed", "log_level": "warning", "upstream": "udb", "state": "open"}]
+    assert (await other.shared.look())["failure"] == "timeout"
 
 
 async def test_slow_answers_open_it_too(make_guard):
-    guard = make_guard(minimum_calls=4, slow_call_rate=0.75)
+    guard = make_guard(minimum_calls=4, slow_call_rate=0.75, slow_call=timedelta(seconds=4))
     for took in (QUICK, *[timedelta(seconds=4)] * 3):
         await call(guard, took=took)
     await refused(guard)
@@ -61,6 +63,18 @@ async def test_another_persons_answer_cuts_everybody_off_at_once(make_guard, log
     with pytest.raises(errors.CircuitOpen):
         await other.check()
     assert [line["log_level"] for line in logged if line["event"] == "breaker_changed"] == ["critical"]
+
+
+async def test_a_cut_says_who_made_it_when_and_why_wherever_it_is_kept(make_guard):
+    guard = make_guard()
+    before = time.time_ns() // 10**6
+    await call(guard, errors.WrongPerson())
+    after = time.time_ns() // 10**6
+    seen = await guard.shared.look()
+    assert (seen["override_by"], seen["override_reason"]) == ("registerbro", "wrong_person")
+    kept = await guard._overrides.get("udb")
+    assert (kept.override, kept.by, kept.reason) == (Override.FORCED_OPEN, "registerbro", "wrong_person")
+    assert before <= kept.at <= after + 1
 
 
 async def test_an_operator_is_told_when_a_cut_cannot_be_kept_on_the_ledger(make_guard, empty_redis, logged):
@@ -156,7 +170,7 @@ def patient(monkeypatch):
 async def test_nobody_waits_longer_than_the_deadline_allows(make_guard, patient):
     guard = make_guard(max_in_flight=1)
     await guard.enter(is_retry=False)
-    with deadline.within(timedelta(milliseconds=200)), pytest.raises(errors.DeadlinePassed):
+    with deadline.within(timedelta(milliseconds=200)), pytest.raises(errors.DeadlinePassed, match="^no place came free"):
         await guard.enter(is_retry=False)
     assert (await guard.shared.look())["waiting"] == "0"
 
@@ -203,6 +217,18 @@ async def test_without_redis_the_process_decides_alone_and_says_so_once(make_gua
             empty_redis["broker"].process.popen.wait()
             empty_redis["broker"].start()
     assert [line["event"] for line in logged] == ["admission_without_redis", "breaker_changed"]
+
+
+async def test_a_redis_that_goes_in_the_moment_in_which_it_was_found_empty_is_one_that_is_away(make_guard, monkeypatch):
+    async def gone(_):
+        raise ConnectionError
+
+    guard = make_guard(max_in_flight=1)
+    monkeypatch.setattr(guard.shared, "create", gone)
+    with deadline.within(timedelta(seconds=20)):
+        for _ in range(2):
+            assert isinstance((await call(guard)).machine, LocalMachine)
+            guard._down_until = 0.0
 
 
 async def test_when_redis_is_back_all_decide_together_again(make_guard, empty_redis, logged):
