@@ -170,7 +170,10 @@ def patient(monkeypatch):
 async def test_nobody_waits_longer_than_the_deadline_allows(make_guard, patient):
     guard = make_guard(max_in_flight=1)
     await guard.enter(is_retry=False)
-    with deadline.within(timedelta(milliseconds=200)), pytest.raises(errors.DeadlinePassed, match="^no place came free"):
+    with (
+        deadline.within(timedelta(milliseconds=200)),
+        pytest.raises(errors.DeadlinePassed, match="^no place came free"),
+    ):
         await guard.enter(is_retry=False)
     assert (await guard.shared.look())["waiting"] == "0"
 
