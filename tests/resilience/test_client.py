@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import socket
 import ssl
+import zlib
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -205,21 +206,28 @@ async def test_gzip_is_understood(http, server):
     assert (await send(http)).json() == {"a": 1}
 
 
+async def test_a_compressed_body_at_the_limit_is_read(http, server):
+    server.answers = [answering(body=gzip.compress(b" " * MAX_BODY_BYTES), **{"Content-Encoding": "gzip"})]
+    assert len((await send(http)).body) == MAX_BODY_BYTES
+
+
 @pytest.mark.parametrize(
-    ("body", "encoding"),
+    ("body", "encoding", "said"),
     [
-        (gzip.compress(b" " * (MAX_BODY_BYTES + 1)), "gzip"),
-        (gzip.compress(bytes(200_000_000)), "gzip"),
-        (gzip.compress(b"{}")[:-6], "gzip"),
-        (b"not compressed at all", "gzip"),
-        (b"{}", "br"),
+        (gzip.compress(b" " * (MAX_BODY_BYTES + 1)), "gzip", f"the answer is longer than {MAX_BODY_BYTES} bytes"),
+        (gzip.compress(bytes(200_000_000)), "gzip", f"the answer is longer than {MAX_BODY_BYTES} bytes"),
+        (gzip.compress(b"{}")[:-6], "gzip", "the answer's compression ends too early"),
+        (b"not compressed at all", "gzip", "the answer's compression is broken"),
+        (zlib.compress(b"{}"), "gzip", "the answer's compression is broken"),
+        (b"{}", "br", "the answer is compressed in a way that was not offered"),
     ],
-    ids=["one byte too long", "bomb", "cut off", "not gzip", "not offered"],
+    ids=["one byte too long", "bomb", "cut off", "not gzip", "zlib", "not offered"],
 )
-async def test_a_compressed_body_that_cannot_be_used_is_refused(http, server, body, encoding):
+async def test_a_compressed_body_that_cannot_be_used_is_refused(http, server, body, encoding, said):
     server.answers = [answering(body=body, **{"Content-Encoding": encoding})]
-    with pytest.raises(InvalidResponse):
+    with pytest.raises(InvalidResponse) as caught:
         await send(http)
+    assert str(caught.value) == said
 
 
 @pytest.mark.parametrize("path", ["/person/6102991234", "/person/610299-1234", "/v1?cpr=6102991234"])

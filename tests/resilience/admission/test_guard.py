@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from workers import metrics
 from workers.resilience import admission, deadline, errors
 from workers.resilience.admission import Ordered, Override
 from workers.resilience.admission.local import LocalMachine
@@ -34,8 +35,11 @@ async def refused(guard):
 
 async def test_what_one_process_sees_fail_spares_the_upstream_all_others(make_guard, logged):
     one, other = make_guard(), make_guard()
+    opened = metrics.BREAKER_CHANGES.labels("udb", "open")
+    before = opened._value.get()
     await fail(one)
     assert timedelta(0) < await refused(other) <= timedelta(seconds=5)
+    assert opened._value.get() == before + 1
     assert logged == [{"event": "breaker_changed", "log_level": "warning", "upstream": "udb", "state": "open"}]
     assert (await other.shared.look())["failure"] == "timeout"
 
@@ -172,7 +176,7 @@ async def test_nobody_waits_longer_than_the_deadline_allows(make_guard, patient)
     await guard.enter(is_retry=False)
     with (
         deadline.within(timedelta(milliseconds=200)),
-        pytest.raises(errors.DeadlinePassed, match="^no place came free"),
+        pytest.raises(errors.DeadlinePassed, match=r"^no place came free"),
     ):
         await guard.enter(is_retry=False)
     assert (await guard.shared.look())["waiting"] == "0"
