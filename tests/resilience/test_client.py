@@ -82,7 +82,7 @@ async def test_an_unknown_host_is_a_lost_connection(upstream_settings):
             await send(http)
 
 
-@pytest.mark.parametrize("path", ["/v1/su-forloeb", "v1/su-forloeb", "/v1/su-forloeb?page=1&size=2", ""])
+@pytest.mark.parametrize("path", ["/v1/su-forloeb", "v1/su-forloeb", "/v1/su-forloeb?page=1&size=2", "/X", ""])
 @pytest.mark.parametrize("base", ["", "/", "/dfdg", "/dfdg/"])
 async def test_a_path_is_below_the_base_whichever_of_them_has_the_stroke(server, upstream_settings, base, path):
     server.answers = [answering()]

@@ -14,6 +14,13 @@ from workers.resilience.admission.local import LocalMachine
 from workers.resilience.admission.shared import SharedMachine
 
 QUICK = timedelta(milliseconds=1)
+REDIS_WITHIN = admission.REDIS_WITHIN
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch):
+    """A busy machine's Redis is waited for, so that what is decided is what all processes decide together."""
+    monkeypatch.setattr(admission, "REDIS_WITHIN", 20.0)
 
 
 async def call(guard, error=None, took=QUICK):
@@ -44,6 +51,15 @@ async def test_what_one_process_sees_fail_spares_the_upstream_all_others(make_gu
     assert (await other.shared.look())["failure"] == "timeout"
 
 
+async def test_who_is_refused_is_told_by_which_state(make_guard):
+    guard = make_guard(probes=1, open_for=timedelta(milliseconds=1))
+    await fail(guard)
+    await asyncio.sleep(0.01)
+    await guard.enter(is_retry=False)
+    with pytest.raises(errors.CircuitOpen, match=r"^half_open$"):
+        await guard.enter(is_retry=False)
+
+
 async def test_slow_answers_open_it_too(make_guard):
     guard = make_guard(minimum_calls=4, slow_call_rate=0.75, slow_call=timedelta(seconds=4))
     for took in (QUICK, *[timedelta(seconds=4)] * 3):
@@ -63,7 +79,9 @@ async def test_another_persons_answer_cuts_everybody_off_at_once(make_guard, log
     one, other = make_guard(), make_guard()
     await call(other)
     await call(one, errors.WrongPerson())
-    assert await refused(other) is None
+    with pytest.raises(errors.CircuitOpen, match=r"^forced open until a person lifts it$") as caught:
+        await other.enter(is_retry=False)
+    assert caught.value.retry_after is None
     with pytest.raises(errors.CircuitOpen):
         await other.check()
     assert [line["log_level"] for line in logged if line["event"] == "breaker_changed"] == ["critical"]
@@ -165,13 +183,7 @@ async def test_who_finds_no_place_waits_for_one_in_order(make_guard):
     assert order == [0, 1, 2, 3, 4]
 
 
-@pytest.fixture
-def patient(monkeypatch):
-    """A busy machine's Redis is waited for, so that what is decided is what all processes decide together."""
-    monkeypatch.setattr(admission, "REDIS_WITHIN", 20.0)
-
-
-async def test_nobody_waits_longer_than_the_deadline_allows(make_guard, patient):
+async def test_nobody_waits_longer_than_the_deadline_allows(make_guard):
     guard = make_guard(max_in_flight=1)
     await guard.enter(is_retry=False)
     with (
@@ -182,7 +194,7 @@ async def test_nobody_waits_longer_than_the_deadline_allows(make_guard, patient)
     assert (await guard.shared.look())["waiting"] == "0"
 
 
-async def test_calls_per_second_are_kept_over_all_processes(make_guard, patient):
+async def test_calls_per_second_are_kept_over_all_processes(make_guard):
     guards = [make_guard(calls_per_second=20), make_guard(calls_per_second=20)]
 
     async def twenty_calls(guard):
@@ -194,7 +206,7 @@ async def test_calls_per_second_are_kept_over_all_processes(make_guard, patient)
     assert time.monotonic() - began >= 0.95
 
 
-async def test_retries_have_a_budget_over_all_processes(make_guard, patient):
+async def test_retries_have_a_budget_over_all_processes(make_guard):
     guards = [make_guard(), make_guard()]
     for n in range(50):
         await call(guards[n % 2])
@@ -210,9 +222,12 @@ async def test_retries_have_a_budget_over_all_processes(make_guard, patient):
 
 
 @pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL])
-async def test_without_redis_the_process_decides_alone_and_says_so_once(make_guard, empty_redis, logged, number):
+async def test_without_redis_the_process_decides_alone_and_says_so_once(
+    make_guard, empty_redis, logged, number, monkeypatch
+):
     guard = make_guard()
     await call(guard)
+    monkeypatch.setattr(admission, "REDIS_WITHIN", REDIS_WITHIN)
     empty_redis["broker"].process.signal(number)
     try:
         await fail(guard)
@@ -236,6 +251,21 @@ async def test_a_redis_that_goes_in_the_moment_in_which_it_was_found_empty_is_on
         for _ in range(2):
             assert isinstance((await call(guard)).machine, LocalMachine)
             guard._down_until = 0.0
+
+
+async def test_without_redis_who_finds_no_place_waits_for_one(make_guard, empty_redis):
+    guard = make_guard(max_in_flight=1)
+    empty_redis["broker"].process.kill()
+    try:
+        with deadline.within(timedelta(seconds=20)):
+            first = await guard.enter(is_retry=False)
+            second = asyncio.create_task(guard.enter(is_retry=False))
+            await asyncio.sleep(0.05)
+            assert not second.done()
+            await guard.record(first, None, QUICK)
+            assert isinstance((await second).machine, LocalMachine)
+    finally:
+        empty_redis["broker"].start()
 
 
 async def test_when_redis_is_back_all_decide_together_again(make_guard, empty_redis, logged):

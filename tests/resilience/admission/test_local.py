@@ -226,3 +226,8 @@ def test_an_open_breaker_is_taken_over_unless_something_else_is_in_force():
     machine.machine.set_override(Override.DISABLED)
     machine.machine.adopt_open(1500)
     assert isinstance(machine.enter(), Admitted)
+
+
+def test_a_window_is_counted_in_tenths_of_whole_milliseconds():
+    rules = Rules.of("udb", AdmissionSettings(window="PT1.005S"))
+    assert (rules.bucket, type(rules.bucket)) == (100, int)
