@@ -161,8 +161,11 @@ class TestRenewing:
         assert [await self.ask(http), await self.ask(http)] == [200, 200]
         assert register.shown == ["before"]
         ours.write_bytes(authority.issue("after").read_bytes())
-        assert [await self.ask(http), await self.ask(http)] == [200, 200]
+        with capture_logs() as logs:
+            assert [await self.ask(http), await self.ask(http)] == [200, 200]
         assert register.shown == ["before", "after"]
+        setting = "REGISTERBRO_UPSTREAM__CLIENT_CERT"
+        assert logs == [{"event": "certificate_reloaded", "log_level": "info", "setting": setting}]
 
     async def test_a_call_under_way_ends_on_the_connection_that_it_has(self, http, server, register, authority, ours):
         begun, go_on = asyncio.Event(), asyncio.Event()
