@@ -2,12 +2,13 @@
 
 import asyncio
 import signal
+import time
 
 import pytest
 from redis.exceptions import ResponseError
 
 from ops.local import RedisServer
-from workers.connections import REDIS_DOWN, connect
+from workers.connections import REDIS_DOWN, connect, server_within
 
 pytestmark = pytest.mark.xdist_group("processes")
 
@@ -104,3 +105,46 @@ async def test_a_crowd_gives_a_frozen_server_up_when_one_would(server, client):
     async with asyncio.timeout(30):
         while await client.get("key") != b"value":
             pass
+
+
+async def test_a_silent_server_is_given_no_more_time_than_it_is_granted(client):
+    with pytest.raises(TimeoutError):
+        async with server_within(0.01, client):
+            await asyncio.Event().wait()
+
+
+async def test_what_this_process_was_busy_with_is_not_the_servers_slowness(client):
+    loop = asyncio.get_running_loop()
+    answer = loop.create_future()
+    async with server_within(0.05, client):
+        loop.call_soon(time.sleep, 0.2)
+        loop.call_later(0.06, answer.set_result, "in time")
+        assert await answer == "in time"
+
+
+async def test_a_server_that_answers_others_meanwhile_is_not_silent(client):
+    async def ask_for_others():
+        for _ in range(20):
+            await client.ping()
+            await asyncio.sleep(0.01)
+
+    async with server_within(0.05, client):
+        await ask_for_others()
+
+
+async def test_a_busy_process_gives_a_frozen_server_up_when_the_connection_does(server, client):
+    async def work():
+        while True:
+            time.sleep(0.02)  # noqa: ASYNC251 - what it is to be busy
+            await asyncio.sleep(0)
+
+    await client.ping()
+    busy = asyncio.create_task(work())
+    server.process.signal(signal.SIGSTOP)
+    try:
+        with pytest.raises(REDIS_DOWN):
+            async with server_within(0.05, client):
+                await client.ping()
+    finally:
+        server.process.signal(signal.SIGCONT)
+        busy.cancel()

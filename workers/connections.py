@@ -5,6 +5,7 @@ import math
 from collections import deque
 from collections.abc import Sequence
 from datetime import timedelta
+from types import TracebackType
 from typing import Any
 
 from redis.asyncio import BlockingConnectionPool, Connection, Redis, SSLConnection, UnixDomainSocketConnection
@@ -39,7 +40,7 @@ _PACKING: dict[type, type] = {
 }
 
 
-class _Together(Redis):
+class Client(Redis):
     """A client that sends commands which are asked for while others are under way together, as one write.
 
     redis-py spends several times more on a command that it sends alone than on one that it sends with others. A command
@@ -51,6 +52,8 @@ class _Together(Redis):
         super().__init__(*args, **kwargs)
         self._asked: deque[tuple[tuple[Any, ...], dict[str, Any], asyncio.Future[Any]]] = deque()
         self._sending: asyncio.Task[None] | None = None
+        self.answers = 0
+        """How many commands the server has answered so far."""
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401
         """redis-py's."""
@@ -112,15 +115,57 @@ class _Together(Redis):
             return [await self._answer(connection, args[0], options) for args, options in commands]
 
     async def _answer(self, connection: Connection, name: str, options: dict[str, Any]) -> object:
+        refused = answer = None
         try:
             answer = await connection.read_response(timeout=math.inf)
-        except ResponseError as refused:
-            return refused
+        except ResponseError as error:
+            refused = error
+        self.answers += 1
         translate = self.response_callbacks.get(name)
-        return translate(answer, **options) if translate else answer
+        return refused or (translate(answer, **options) if translate else answer)
 
 
-def connect(url: str, timeout: timedelta = COMMAND_TIMEOUT) -> Redis:
+LATE = 0.005
+"""Seconds by which a timer of a process that has nothing else to do is late at the most."""
+
+
+class server_within:  # noqa: N801 - reads as asyncio.timeout does
+    """`async with server_within(0.05, client)`: asyncio.timeout, for which only the server's own silence counts.
+
+    While the server answers others of the client's commands, ours is on its way. And where this process was busy with
+    something else, an answer may be there and not have been looked at. In either case the time begins anew: a command
+    that a server does not answer at all is given up by its connection. Raises TimeoutError.
+    """
+
+    def __init__(self, seconds: float, client: "Client") -> None:
+        self._seconds = seconds
+        self._client = client
+        self._limit = asyncio.timeout(None)
+        self._loop = asyncio.get_running_loop()
+
+    async def __aenter__(self) -> None:
+        await self._limit.__aenter__()
+        self._begin()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self._timer.cancel()
+        await self._limit.__aexit__(kind, error, where)
+
+    def _begin(self) -> None:
+        self._answers = self._client.answers
+        self._timer = self._loop.call_later(self._seconds, self._look)
+
+    def _look(self) -> None:
+        is_late = self._loop.time() - self._timer.when() > LATE
+        if is_late or self._client.answers > self._answers:
+            self._begin()
+        else:
+            self._limit.reschedule(self._loop.time())
+
+
+def connect(url: str, timeout: timedelta = COMMAND_TIMEOUT) -> Client:
     """A client whose commands take at most `timeout`; raises REDIS_DOWN errors.
 
     A command whose connection turns out to be closed is sent once more over a new one: after a restart of the server
@@ -137,4 +182,5 @@ def connect(url: str, timeout: timedelta = COMMAND_TIMEOUT) -> Redis:
         health_check_interval=0,
     )
     pool.connection_class = _PACKING[pool.connection_class]
-    return _Together.from_pool(pool)
+    client: Client = Client.from_pool(pool)  # type: ignore[assignment] # it is of the class that it is called on
+    return client

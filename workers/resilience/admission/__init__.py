@@ -13,7 +13,7 @@ from typing import Protocol
 import structlog
 
 from workers import metrics, names
-from workers.connections import REDIS_DOWN
+from workers.connections import REDIS_DOWN, server_within
 from workers.resilience import deadline
 from workers.resilience.admission.local import LocalMachine
 from workers.resilience.admission.overrides import Overrides
@@ -42,7 +42,7 @@ __all__ = ["Admission", "Guard", "Ordered", "Override", "Overrides", "Permit", "
 log = structlog.get_logger()
 
 REDIS_WITHIN = 0.05
-"""Seconds that Redis may take for a decision, before the process decides by itself."""
+"""Seconds that Redis may take for a decision, before the process decides by itself: of those in which it was free."""
 REDIS_AGAIN_AFTER = 1.0
 """Seconds after which a Redis that did not answer is asked again."""
 ASK_AGAIN = 0.025
@@ -118,7 +118,7 @@ class Guard:
             self._tell(permit.machine.record(permit.id, permit.generation, permit.entered, outcome))
             return
         try:
-            async with asyncio.timeout(REDIS_WITHIN):
+            async with server_within(REDIS_WITHIN, self.shared.redis):
                 changed = await permit.machine.record(permit.id, permit.generation, permit.entered, outcome, reason)
         except REDIS_DOWN as failure:
             # The permit's lease ages out.
@@ -152,7 +152,7 @@ class Guard:
     async def _ask(self, permit: str, *, is_retry: bool) -> tuple[SharedMachine | LocalMachine, Entry]:
         if self._down_until is None or time.monotonic() >= self._down_until:
             try:
-                async with asyncio.timeout(REDIS_WITHIN):
+                async with server_within(REDIS_WITHIN, self.shared.redis):
                     if self._untold:
                         await self.shared.set_override(self._untold)
                         self._untold = None
@@ -214,7 +214,7 @@ class Guard:
         if self._down_until is not None:
             return False
         try:
-            async with asyncio.timeout(REDIS_WITHIN):
+            async with server_within(REDIS_WITHIN, self.shared.redis):
                 return await self.shared.override() is Override.FORCED_OPEN
         except REDIS_DOWN as failure:
             self._redis_is_down(failure)
@@ -224,7 +224,7 @@ class Guard:
         self._local.leave(permit)
         if self._down_until is None:
             try:
-                async with asyncio.timeout(REDIS_WITHIN):
+                async with server_within(REDIS_WITHIN, self.shared.redis):
                     await self.shared.leave(permit)
             except REDIS_DOWN as failure:
                 self._redis_is_down(failure)

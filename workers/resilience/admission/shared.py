@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from redis.asyncio import Redis
 from redis.commands.core import AsyncScript
 from redis.typing import EncodableT
 
+from workers.connections import Client
 from workers.resilience.admission import scripts
 from workers.resilience.admission.terms import (
     Admitted,
@@ -42,9 +42,9 @@ class SharedMachine:
     Every method raises REDIS_DOWN errors.
     """
 
-    def __init__(self, redis: Redis, rules: Rules, clock: Callable[[], int] | None = None) -> None:
+    def __init__(self, redis: Client, rules: Rules, clock: Callable[[], int] | None = None) -> None:
         self.rules = rules
-        self._redis = redis
+        self.redis = redis
         self._clock = clock
         self._settings = rules.as_json()
         tag = f"admission:{{{rules.upstream}}}"
@@ -90,7 +90,7 @@ class SharedMachine:
 
     async def override(self) -> Override | None:
         """The override that is in force."""
-        found = await self._redis.hget(self._keys[0], "override")
+        found = await self.redis.hget(self._keys[0], "override")
         return Override(found.decode() if isinstance(found, bytes) else found) if found else None
 
     async def leave(self, permit: str) -> None:
