@@ -245,7 +245,7 @@ async def test_a_redis_that_goes_in_the_moment_in_which_it_was_found_empty_is_on
     async def gone(_):
         raise ConnectionError
 
-    guard = make_guard(max_in_flight=1)
+    guard = make_guard(max_in_flight=1, open_for=timedelta(minutes=1))
     monkeypatch.setattr(guard.shared, "create", gone)
     with deadline.within(timedelta(seconds=20)):
         for _ in range(2):
@@ -254,7 +254,7 @@ async def test_a_redis_that_goes_in_the_moment_in_which_it_was_found_empty_is_on
 
 
 async def test_without_redis_who_finds_no_place_waits_for_one(make_guard, empty_redis):
-    guard = make_guard(max_in_flight=1)
+    guard = make_guard(max_in_flight=1, open_for=timedelta(minutes=1))
     empty_redis["broker"].process.kill()
     try:
         with deadline.within(timedelta(seconds=20)):
