@@ -152,6 +152,24 @@ def test_only_so_many_calls_begin_in_a_second():
     assert isinstance(machine.enter("waits"), Admitted)
 
 
+def test_a_wait_is_rounded_up_so_that_who_comes_back_after_it_is_let_in():
+    machine = Machine(calls_per_second=3, max_in_flight=100)
+    assert [type(machine.enter()) for _ in range(3)] == [Admitted] * 3
+    assert machine.enter("waits") == Wait(334)
+    machine.now += 334
+    assert isinstance(machine.enter("waits"), Admitted)
+
+
+def test_what_began_before_the_breaker_opened_says_nothing_once_it_has_closed():
+    machine = Machine(max_in_flight=100)
+    early = [(str(n), machine.enter(str(n))) for n in range(3)]
+    assert machine.calls(FAILURE, FAILURE, FAILURE)[-1] is State.OPEN
+    machine.now += 2000
+    assert machine.calls(OK, OK)[-1] is State.CLOSED
+    assert [machine.machine.record(name, one.generation, one.at, FAILURE) for name, one in early] == [None] * 3
+    assert machine.machine.state is State.CLOSED
+
+
 def test_an_upstream_that_takes_a_call_every_other_second_gets_no_two_at_once():
     machine = Machine(calls_per_second=0.5)
     assert isinstance(machine.enter(), Admitted)
