@@ -60,7 +60,7 @@ FAULTS: list[dict] = [
     {"kind": "hang_before_headers"},
     # From here on in the long run alone.
     *({"kind": "status", "status": status} for status in (200, 204, 400, 401, 403, 409, 422, 429, 503)),
-    *({"kind": "status", "status": 503, "retry_after": wait} for wait in (1, CITIZENS[0].cpr, "rubbish")),
+    *({"kind": "status", "status": 503, "retry_after": wait} for wait in (1, "rubbish")),
     {"kind": "status", "status": 400, "answered": True},
     {"kind": "latency", "seconds": 0.3},
     *({"kind": kind} for kind in (
@@ -72,6 +72,8 @@ FAULTS: list[dict] = [
     *({"kind": "fejl", "kode": kode} for kode in ("1010", "1011", "1012", "300", "500", "2000", "999")),
     {"kind": "fejl", "kode": "2000", "with_data": True},
     *({"kind": "soap_fault", "code": code} for code in ("Server", "Client")),
+    # Last, since who met it is not asked about again for a day, the longest that we wait.
+    {"kind": "status", "status": 503, "retry_after": CITIZENS[0].cpr},
 ]  # fmt: skip
 SHORT = 4
 DEFECTS = ("refresh_defect", "task_defect", "report_defect", "request_defect")
