@@ -45,8 +45,8 @@ STALLED_SECONDS = 60
 FLAT = 1.05
 """Memory is flat when it ends within 5 % of what it was after a fifth of the work."""
 RESULT = PROJECT / "bench" / "results" / "night.json"
-AT_ONCE = "100"
-"""Calls under way per register, for the schedule half of them: as agreed with a register for a night's work."""
+AT_ONCE = "400"
+"""Calls that may be under way per register, as agreed with it for a night's work; a worker process has a hundred."""
 
 
 @dataclass(frozen=True)
