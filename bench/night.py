@@ -134,13 +134,13 @@ def _run(citizens: int, progress: Progress) -> Night:
             done = max(0, cache.dbsize() - base)
             if done > before:
                 first, stalled = first or now, now
-            if evicted := cache.info("stats")["evicted_keys"]:
-                raise RuntimeError(f"the cache is full, and dropped {evicted} keys, with {done} of {entries} done")
             if now - stalled > STALLED_SECONDS:
                 raise TimeoutError(f"nothing was stored for {STALLED_SECONDS} s, with {done} of {entries} done")
             if now - sampled >= 1:
                 watch.sample(done)
                 sampled = now
+                if evicted := cache.info("stats")["evicted_keys"]:
+                    raise RuntimeError(f"the cache is full, and dropped {evicted} keys, with {done} of {entries} done")
             progress.update(task, completed=done)
             time.sleep(0.05)
         last = time.monotonic()

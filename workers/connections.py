@@ -112,17 +112,19 @@ class Client(Redis):
     ) -> list[Any]:
         async with asyncio.timeout(connection.socket_timeout):
             await connection.send_packed_command(connection.pack_commands([args for args, _ in commands]))
-            return [await self._answer(connection, args[0], options) for args, options in commands]
+            answers = []
+            for args, options in commands:
+                answers.append(await self._answer(connection, args[0], options))
+                self.answers += 1
+            return answers
 
     async def _answer(self, connection: Connection, name: str, options: dict[str, Any]) -> object:
-        refused = answer = None
         try:
             answer = await connection.read_response(timeout=math.inf)
-        except ResponseError as error:
-            refused = error
-        self.answers += 1
+        except ResponseError as refused:
+            return refused
         translate = self.response_callbacks.get(name)
-        return refused or (translate(answer, **options) if translate else answer)
+        return translate(answer, **options) if translate else answer
 
 
 LATE = 0.005
@@ -137,7 +139,7 @@ class server_within:  # noqa: N801 - reads as asyncio.timeout does
     that a server does not answer at all is given up by its connection. Raises TimeoutError.
     """
 
-    def __init__(self, seconds: float, client: "Client") -> None:
+    def __init__(self, seconds: float, client: Client) -> None:
         self._seconds = seconds
         self._client = client
         self._limit = asyncio.timeout(None)

@@ -42,7 +42,7 @@ __all__ = ["Admission", "Guard", "Ordered", "Override", "Overrides", "Permit", "
 log = structlog.get_logger()
 
 REDIS_WITHIN = 0.05
-"""Seconds that Redis may take for a decision, before the process decides by itself: of those in which it was free."""
+"""Seconds without a sign of life from Redis (`server_within`), after which the process decides by itself."""
 REDIS_AGAIN_AFTER = 1.0
 """Seconds after which a Redis that did not answer is asked again."""
 ASK_AGAIN = 0.025
@@ -118,7 +118,7 @@ class Guard:
             self._tell(permit.machine.record(permit.id, permit.generation, permit.entered, outcome))
             return
         try:
-            async with server_within(REDIS_WITHIN, self.shared.redis):
+            async with self._redis_in_time():
                 changed = await permit.machine.record(permit.id, permit.generation, permit.entered, outcome, reason)
         except REDIS_DOWN as failure:
             # The permit's lease ages out.
@@ -152,7 +152,7 @@ class Guard:
     async def _ask(self, permit: str, *, is_retry: bool) -> tuple[SharedMachine | LocalMachine, Entry]:
         if self._down_until is None or time.monotonic() >= self._down_until:
             try:
-                async with server_within(REDIS_WITHIN, self.shared.redis):
+                async with self._redis_in_time():
                     if self._untold:
                         await self.shared.set_override(self._untold)
                         self._untold = None
@@ -214,7 +214,7 @@ class Guard:
         if self._down_until is not None:
             return False
         try:
-            async with server_within(REDIS_WITHIN, self.shared.redis):
+            async with self._redis_in_time():
                 return await self.shared.override() is Override.FORCED_OPEN
         except REDIS_DOWN as failure:
             self._redis_is_down(failure)
@@ -224,10 +224,13 @@ class Guard:
         self._local.leave(permit)
         if self._down_until is None:
             try:
-                async with server_within(REDIS_WITHIN, self.shared.redis):
+                async with self._redis_in_time():
                     await self.shared.leave(permit)
             except REDIS_DOWN as failure:
                 self._redis_is_down(failure)
+
+    def _redis_in_time(self) -> server_within:
+        return server_within(REDIS_WITHIN, self.shared.redis)
 
     def _outcome(self, error: BaseException | None, took: timedelta) -> Outcome:
         if error is None:
