@@ -192,10 +192,10 @@ def start_workers(here: Installation, names: Iterable[str], *arguments: str) -> 
 
 
 @contextmanager
-def on_core(core: int) -> Iterator[None]:
-    """What is started in the block runs on this core alone; everywhere, on a machine with a single one."""
+def on_core(*cores: int) -> Iterator[None]:
+    """What is started in the block runs on these cores alone; on a machine with a single one, on that."""
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {CORES[core % len(CORES)]})
+    os.sched_setaffinity(0, {CORES[core % len(CORES)] for core in cores})
     try:
         yield
     finally:
@@ -251,6 +251,12 @@ class Tree:
     def memory(self) -> int:
         """Bytes of memory that are resident, shared pages counted once (PSS)."""
         return sum(process.memory_full_info().pss for process in self.all())
+
+    def run_on(self, core: int) -> None:
+        """Has all of them, and what they start from now on, run on this core alone, as `on_core` does."""
+        for process in self.all():
+            for thread in process.threads():
+                os.sched_setaffinity(thread.id, {CORES[core % len(CORES)]})
 
     def signal(self, number: signal.Signals) -> None:
         """Sends a signal to all of them."""

@@ -109,7 +109,7 @@ async def _all(count: int) -> dict[str, float]:
 
 def measure(*, quick: bool) -> list[Row]:
     """Its p50 and its p99."""
-    count = 40 if quick else 250
+    count = 25 if quick else 250
     with installed() as (here, upstream):
         start_workers(here, ["su"])
         took = asyncio.run(_all(count + WARM_UP))
