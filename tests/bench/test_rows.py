@@ -40,18 +40,18 @@ def test_the_time_that_grows_with_the_square_of_the_citizens_has_the_exponent_tw
     assert night.exponent(nights) == pytest.approx(2)
 
 
-HELD = soak.Held(1000, 100.0, {"broker": 10, "cache": 5}, 20, 110, 3)
+HELD = soak.Held(1000, 100.0, {"broker": 10, "cache": 5}, 20, 110, 3, 600_000)
 
 
 def test_a_worker_that_stays_as_it_is_holds():
-    assert all(soak.verdict([HELD, replace(HELD, rss_mib=104.9)]).values())
+    assert all(soak.verdict([HELD, replace(HELD, rss_mib=104.9, blocks=602_900)]).values())
 
 
 @pytest.mark.parametrize(
     ("grown", "what"),
     [
         ({"rss_mib": 105.1}, "memory"), ({"keys": {"broker": 11, "cache": 5}}, "keys"), ({"sockets": 21}, "sockets"),
-        ({"threads": 111}, "threads"), ({"tasks": 4}, "tasks"),
+        ({"threads": 111}, "threads"), ({"tasks": 4}, "tasks"), ({"blocks": 603_100}, "blocks"),
     ],
 )  # fmt: skip
 def test_whatever_has_grown_is_named(grown, what):
