@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from config.settings import UPSTREAMS
 from portal import api
+from portal.api import pages
 from simulators import citizens
 from workers.domain.cpr import Cpr
 from workers.domain.overview import Employment, sections_of
@@ -83,6 +84,14 @@ def settings(app, make_settings, signer, own_settings):
         | {f"{name}__BASE_URL": "http://127.0.0.1:9" for name in map(str.upper, UPSTREAMS)}
         | own_settings
     )
+
+
+@pytest.fixture(autouse=True)
+def patience(request, monkeypatch):
+    """A busy machine may take longer to ask for what is due than a page waits; that is tried with a frozen Redis."""
+    if "frozen" not in request.fixturenames:
+        monkeypatch.setattr(pages, "ASK_WITHIN", timedelta(seconds=30))
+        monkeypatch.setattr(pages, "REFRESH_WITHIN", timedelta(seconds=30))
 
 
 @asynccontextmanager

@@ -25,6 +25,8 @@ NOT_PROMISED = [
     checks.positive_data_acceptance,  # what R9 says of a text, JSON Schema cannot: it counts other characters
     checks.negative_data_rejection,  # parameters that no call knows are ignored, as everywhere on the web
 ]
+NO_HTTP = (400, b"Invalid HTTP request received.")
+"""What the server says of a request that no API sees, such as one with an empty Content-Length."""
 STREAMS = "/v1/overview/events"
 """Ends only when every register is settled; it has tests of its own."""
 
@@ -85,7 +87,9 @@ def test_every_answer_is_as_documented(contract, headers, generation):
             max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), database=None
         )
         def each(case):
-            case.call_and_validate(headers=headers, timeout=30, excluded_checks=NOT_PROMISED)
+            answer = case.call(headers=headers, timeout=30)
+            if (answer.status_code, answer.content) != NO_HTTP:
+                case.validate_response(answer, excluded_checks=NOT_PROMISED)
 
         with suppress(Unsatisfiable):  # a call that takes nothing cannot be given anything wrong
             each()
