@@ -15,7 +15,7 @@ from bench.harness import contained
 with contained():
     # A child with a session of its own, which starts another, and leaves it an orphan.
     subprocess.run(["sh", "-c", "setsid sleep 1000 & echo $!"], start_new_session=True)
-    sys.stdout.flush()
+    sys.stdin.readline()
     {then}
 """
 
@@ -23,13 +23,13 @@ with contained():
 @pytest.mark.parametrize("then", ["pass", "raise ValueError", "time.sleep(1000)"])
 def test_whatever_a_measurement_started_ends_with_it(then):
     with subprocess.Popen(
-        [sys.executable, "-c", MEASUREMENT.format(then=then)], cwd=PROJECT, stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL, text=True,
+        [sys.executable, "-c", MEASUREMENT.format(then=then)], cwd=PROJECT, stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
     ) as process:  # fmt: skip
         orphan = psutil.Process(int(process.stdout.readline()))
         if "sleep" in then:
             process.terminate()
-        process.wait(60)
+        process.communicate("looked at\n", timeout=60)
     assert not orphan.is_running()
 
 
