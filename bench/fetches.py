@@ -20,19 +20,7 @@ from statistics import median
 
 import psutil
 
-from bench.harness import (
-    CORES,
-    Row,
-    Target,
-    Tree,
-    Upstream,
-    failures,
-    installed,
-    on_core,
-    services,
-    some_at_a_time,
-    until,
-)
+from bench.harness import Row, Target, Tree, Upstream, failures, installed, on_core, services, some_at_a_time, until
 from bench.load import ceiling
 from bench.people import numbers
 from ops.local import PROJECT, Installation, Process
@@ -136,7 +124,7 @@ class Track:
         It starts on all cores, as Celery's many processes take long enough even so, and has one from its warm-up on.
         """
         python = str(PEERS_PYTHON[name])
-        with on_core(*CORES):
+        with on_core(OTHERS, WORKERS):
             worker = Process(name, [python, *work], self._here.directory / f"{name}.log", self._environment).start()
         self._stack.callback(worker.stop, 5)
         self._stack.callback(_continued(worker.popen.pid))

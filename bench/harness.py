@@ -191,11 +191,16 @@ def start_workers(here: Installation, names: Iterable[str], *arguments: str) -> 
     return workers
 
 
+def _numbered(*cores: int) -> set[int]:
+    """Those of the machine's cores that may be used; on a machine with a single one, that."""
+    return {CORES[core % len(CORES)] for core in cores}
+
+
 @contextmanager
 def on_core(*cores: int) -> Iterator[None]:
     """What is started in the block runs on these cores alone; on a machine with a single one, on that."""
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {CORES[core % len(CORES)] for core in cores})
+    os.sched_setaffinity(0, _numbered(*cores))
     try:
         yield
     finally:
@@ -256,7 +261,8 @@ class Tree:
         """Has all of them, and what they start from now on, run on this core alone, as `on_core` does."""
         for process in self.all():
             for thread in process.threads():
-                os.sched_setaffinity(thread.id, {CORES[core % len(CORES)]})
+                with suppress(ProcessLookupError):
+                    os.sched_setaffinity(thread.id, _numbered(core))
 
     def signal(self, number: signal.Signals) -> None:
         """Sends a signal to all of them."""

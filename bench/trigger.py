@@ -75,8 +75,8 @@ async def _stages(count: int) -> dict[str, float]:
             # The queue of another register, which nobody consumes here: only the publishing is timed.
             await stages.timed("request: publish", asyncio.to_thread(send, "su", citizen_id, "udb"))
             lease = await stages.timed("worker: begin", ours.leases.begin(citizen_id, "su", minute))
-            known_again = asyncio.gather(ours.citizens.recall(citizen_id), ours.entries.read(citizen_id, ["su"]))
-            await stages.timed("worker: recall, read", known_again)
+            await stages.timed("worker: read", ours.entries.read(citizen_id, ["su"]))
+            await stages.timed("worker: recall", ours.citizens.recall(citizen_id))
             permit = await stages.timed("call: enter", guard.enter(is_retry=False))
             with audit.about(citizen_id, CITIZENS_WISH):
                 trail = ours.journal.look_up("su")

@@ -28,6 +28,8 @@ def _tell() -> None:
         loop = runtime.current()._loop  # noqa: SLF001 - nobody else has a use for it
         told |= {"tasks": len(asyncio.all_tasks(loop)), "threads": threading.active_count()}
         at_rest = at_rest + 1 if told["tasks"] == 1 else 0
+        if not at_rest:
+            told.pop("blocks", None)  # those of an earlier rest would say nothing of this one
         if at_rest == COLLECTED_AFTER:
             gc.collect()
             told["blocks"] = sys.getallocatedblocks()
