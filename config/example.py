@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import ByteSize, TypeAdapter
 from pydantic_core import PydanticUndefined
 
 from config.settings import DELIMITER, PREFIX, Settings, leaves, secret_names
@@ -64,6 +64,8 @@ def _title(group: str) -> str:
 def _shown(name: str, default: Any) -> Any:  # noqa: ANN401 - whatever a setting's default is
     if isinstance(default, timedelta):
         return _DURATION.dump_python(default, mode="json")
+    if isinstance(default, ByteSize):
+        return f"{default.to('MiB'):g}MiB"
     if default is PydanticUndefined or default is None or default == ():
         return EXAMPLES.get(name.removeprefix(PREFIX).split(DELIMITER)[-1], "")
     return default

@@ -7,6 +7,7 @@ import base64
 import binascii
 import difflib
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
@@ -18,6 +19,7 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
+    ByteSize,
     ConfigDict,
     Field,
     FilePath,
@@ -47,6 +49,9 @@ REDIS_SCHEMES = frozenset({"redis", "rediss", "unix"})
 BROKER_SCHEMES = frozenset({"redis", "rediss", "redis+socket", "sentinel", "amqp", "amqps"})
 SEALING_KEY_BYTES = 32
 PEPPER_CHARACTERS = 16
+_PATH = re.compile(r"(/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*)?")
+"""The characters of a path (RFC 3986, 3.3), with the slash it begins with; so neither a query nor a fragment."""
+_CPR_LIKE = re.compile(r"(?<!\d)\d{6}-?\d{4}(?!\d)")
 
 
 class SettingsError(Exception):
@@ -54,6 +59,7 @@ class SettingsError(Exception):
 
 
 _ANY_DURATION = TypeAdapter(timedelta)
+_ANY_BYTE_SIZE = TypeAdapter(ByteSize)
 
 
 def _iso_duration(value: object) -> timedelta:
@@ -82,6 +88,21 @@ def _plain_base(url: HttpUrl) -> HttpUrl:
     if url.username or url.password or url.query or url.fragment:
         raise ValueError("must hold neither credentials nor a query")
     return url
+
+
+def _path(text: str) -> str:
+    if not _PATH.fullmatch(text):
+        raise ValueError("is not a path that starts with / and has no query")
+    if _CPR_LIKE.search(text):
+        raise ValueError("holds what looks like a CPR number, and goes into URLs")
+    return text
+
+
+def _byte_size(value: object) -> object:
+    try:
+        return _ANY_BYTE_SIZE.validate_python(value)
+    except ValidationError:
+        raise ValueError("is not a number of bytes (such as 2MiB or 500000)") from None
 
 
 def _long_enough(pepper: SecretStr) -> SecretStr:
@@ -140,6 +161,8 @@ Duration = Annotated[timedelta, BeforeValidator(_iso_duration)]
 RedisUrl = Annotated[SecretStr, _url_with(REDIS_SCHEMES)]
 BrokerUrl = Annotated[SecretStr, _url_with(BROKER_SCHEMES)]
 BaseUrl = Annotated[HttpUrl, AfterValidator(_plain_base)]
+UrlPath = Annotated[str, AfterValidator(_path)]
+Size = Annotated[ByteSize, BeforeValidator(_byte_size)]
 
 
 class _Frozen(BaseModel):
@@ -204,6 +227,11 @@ class UpstreamSettings(_Frozen):
         description="How long a failure is remembered, and what the page is told, when the upstream names no time",
     )
     max_connections: PositiveInt = Field(default=50, description="Open connections per process")
+    max_body: Size = Field(
+        default=ByteSize(2 * 1024**2),
+        gt=0,
+        description="How long an answer may be, decompressed; longer ones are refused",
+    )
     client_cert: Path | None = Field(
         default=None, description="PEM or PKCS#12 file with the client certificate (OCES3) and its key"
     )
@@ -290,6 +318,12 @@ class EindkomstSettings(RegisterSettings):
     )
     total_timeout: Duration = Field(
         default=timedelta(seconds=20), description="As for the others; it includes the look-up of employers' names"
+    )
+    path: UrlPath = Field(
+        default="", description="What follows BASE_URL; nothing is added when empty, not even a slash"
+    )
+    max_body: Size = Field(
+        default=ByteSize(16 * 1024**2), gt=0, description="As for the others; this register's answers are longer"
     )
     history_from: date = Field(default=date(2008, 1, 1), description="The first month that is asked for")
     abonnent_type: str = Field(default="1", description="AbonnentTypeKode")
@@ -524,11 +558,12 @@ class Settings(BaseSettings):
         return settings
 
     def base_url(self, upstream: str) -> str:
-        """Where an upstream is, without a trailing slash. Raises SettingsError when that was not set."""
+        """Where an upstream is, as it was written. Raises SettingsError when that was not set."""
         url = self.upstream(upstream).base_url
         if url is None:
             raise _missing(upstream, "base_url")
-        return str(url).rstrip("/")
+        # Of a host alone, the slash is pydantic's.
+        return str(url).rstrip("/") if url.path == "/" else str(url)
 
     def current_secret(self, upstream: str, name: str) -> str | None:
         """A secret of an upstream as it is now: read anew when it is a file, which may change with what it opens.

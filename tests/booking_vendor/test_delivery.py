@@ -55,7 +55,7 @@ async def test_a_case_number_means_delivered(bridge, control, status):
         ({"kind": "invalid_body"}, "invalid_response"),
         ({"kind": "invalid_encoding"}, "invalid_response"),
         ({"kind": "truncated"}, "unavailable"),
-        ({"kind": "huge"}, "invalid_response"),
+        ({"kind": "huge"}, "too_long"),
         ({"kind": "reset"}, "unavailable"),
         ({"kind": "reset_after"}, "unavailable"),
         ({"kind": "gone"}, "unavailable"),

@@ -180,6 +180,61 @@ def test_a_missing_base_url_is_named_when_it_is_needed(environment):
         load().base_url("udb")
 
 
+@pytest.mark.parametrize(
+    "url", ["https://x.example", "https://x.example/a/b", "https://x.example/a/b/", "https://x.example:8443/a//"]
+)
+def test_a_base_url_is_given_as_it_was_written(environment, url):
+    environment.setenv("REGISTERBRO_UDB__BASE_URL", url)
+    assert load().base_url("udb") == url
+
+
+@pytest.mark.parametrize("path", ["", "/", "/a/b", "/a/b/", "/V2ServicePort;v=1/%C3%A6"])
+def test_a_path_is_what_follows_the_base_url(environment, path):
+    environment.setenv("REGISTERBRO_EINDKOMST__PATH", path)
+    assert load().eindkomst.path == path
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("a/b", "is not a path that starts with / and has no query"),
+        ("/a?b=1", "is not a path that starts with / and has no query"),
+        ("/a#b", "is not a path that starts with / and has no query"),
+        ("/a b", "is not a path that starts with / and has no query"),
+        ("/a\n", "is not a path that starts with / and has no query"),
+        ("/æ", "is not a path that starts with / and has no query"),
+        ("/6102991234", "holds what looks like a CPR number, and goes into URLs"),
+        ("/a/610299-1234/b", "holds what looks like a CPR number, and goes into URLs"),
+    ],
+)
+def test_what_is_no_path_is_refused(environment, path, said):
+    environment.setenv("REGISTERBRO_EINDKOMST__PATH", path)
+    with pytest.raises(SettingsError) as caught:
+        load()
+    assert str(caught.value) == f"REGISTERBRO_EINDKOMST__PATH: {said}"
+
+
+def test_answers_may_be_two_megabytes_long_and_eindkomsts_sixteen(environment):
+    settings = load()
+    limits = {name: settings.upstream(name).max_body for name in module.UPSTREAMS}
+    assert limits == dict.fromkeys(module.UPSTREAMS, 2 * 1024**2) | {"eindkomst": 16 * 1024**2}
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("16MiB", 16 * 1024**2), ("500000", 500_000), ("1.5 MB", 1_500_000), ("1", 1)]
+)
+def test_how_long_an_answer_may_be_is_set_in_bytes_or_with_a_unit(environment, text, size):
+    environment.setenv("REGISTERBRO_SU__MAX_BODY", text)
+    assert load().su.max_body == size
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "much", "16 apples"])
+def test_what_is_no_size_is_refused(environment, text):
+    environment.setenv("REGISTERBRO_SU__MAX_BODY", text)
+    with pytest.raises(SettingsError, match=r"^REGISTERBRO_SU__MAX_BODY: "):
+        load()
+
+
 @pytest.mark.parametrize("missing", ["BASE_URL", "TOKEN"])
 def test_what_the_booking_vendors_worker_needs_is_named_when_it_is_missing(environment, missing):
     values = {"BASE_URL": "https://vendor.example", "TOKEN": "secret"}

@@ -17,6 +17,7 @@ ANSWERS = [
     *(({"kind": "status", "status": status}, "not_authorised", 1) for status in (401, 403)),
     *(({"kind": "status", "status": status}, "bad_request", 1) for status in (400, 418, 422)),
     ({"kind": "status", "status": 429}, "rate_limited", 3),
+    ({"kind": "status", "status": 412}, "request_id_used", 2),
     ({"kind": "status", "status": 204}, "invalid_response", 2),
     ({"kind": "redirect"}, "invalid_response", 2),
     ({"kind": "not_found"}, "not_found", 1),
@@ -84,17 +85,20 @@ async def test_no_answer_in_time_is_told_as_such(bridge, control, register, faul
 async def test_an_answer_that_is_too_long_is_refused(bridge, control, register, fault):
     control.fault(register, fault)
     entry, sections = await bridge.refresh(KNOWN)
-    assert entry.failure == "invalid_response"
-    assert control.calls(register).total == 2
+    assert entry.failure == "too_long"
+    assert control.calls(register).total == 1
     assert_told(sections)
 
 
 @pytest.mark.parametrize("fault", TOO_LONG, ids=["plain", "compressed"])
 @pytest.mark.parametrize("register", ["eindkomst"], indirect=True)
-async def test_when_every_years_answer_is_too_long_the_breaker_ends_the_asking(bridge, control, register, fault):
+@pytest.mark.parametrize("own_settings", [{"EINDKOMST__MAX_BODY": "2MiB"}])
+async def test_when_every_smaller_answer_is_too_long_too_the_first_of_them_ends_the_asking(
+    bridge, control, register, fault
+):
     control.fault(register, fault)
     entry, sections = await bridge.refresh(KNOWN)
-    assert entry.failure in {"invalid_response", "circuit_open"}
+    assert entry.failure == "too_long"
     assert control.calls(register).total < 10
     assert_told(sections)
 

@@ -22,7 +22,6 @@ from tests.eindkomst.answers import (
 from tests.eindkomst.conftest import xml
 from workers.eindkomst.client import YEARS_AT_A_TIME, EindkomstClient, Months
 from workers.eindkomst.wire import TransactionIdUsed
-from workers.resilience.client import MAX_BODY_BYTES
 from workers.resilience.errors import (
     BadRequest,
     CircuitOpen,
@@ -125,10 +124,11 @@ async def test_too_much_is_asked_for_again_year_by_year(server, client):
     assert len(set(transaction_ids(server))) == 17
 
 
-async def test_an_answer_that_is_too_long_is_asked_for_again_year_by_year(server, client):
+async def test_an_answer_that_is_too_long_is_asked_for_again_year_by_year(server, client, eindkomst_settings):
     async def respond(received):
         first, last = months(received)
-        return xml(about(january_of(first[:4])) if first[:4] == last[:4] else b" " * (MAX_BODY_BYTES + 1))
+        too_long = b" " * (eindkomst_settings.max_body + 1)
+        return xml(about(january_of(first[:4])) if first[:4] == last[:4] else too_long)
 
     server.respond = respond
     assert {report.start.year for report in await client.fetch(CPR)} == set(range(2008, 2024))

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
+from aiohttp import web
 from pydantic import BaseModel
 
 from config.settings import UpstreamSettings
@@ -16,7 +17,7 @@ from tests.resilience.conftest import answering, hang, reset, truncated
 from workers.resilience.certificates import Certificates
 from workers.resilience.client import (
     IDLE_CONNECTION_SECONDS,
-    MAX_BODY_BYTES,
+    MOST_MEMBERS,
     Answer,
     HttpClient,
     Question,
@@ -24,7 +25,10 @@ from workers.resilience.client import (
     reach,
     validated,
 )
-from workers.resilience.errors import ConnectionLost, InvalidResponse, UpstreamTimeout
+from workers.resilience.errors import CallFailed, ConnectionLost, InvalidResponse, TooLong, UpstreamTimeout
+
+LIMIT = UpstreamSettings().max_body
+GZIP = {"Content-Encoding": "gzip"}
 
 GET = Question("GET", "/v1/x", {"x-civilRegistrationIdentifier": "6102991234"})
 
@@ -82,13 +86,23 @@ async def test_an_unknown_host_is_a_lost_connection(upstream_settings):
             await send(http)
 
 
-@pytest.mark.parametrize("path", ["/v1/su-forloeb", "v1/su-forloeb", "/v1/su-forloeb?page=1&size=2", "/X", ""])
+@pytest.mark.parametrize("path", ["/v1/su-forloeb", "v1/su-forloeb", "/v1/su-forloeb?page=1&size=2", "/X", "/"])
 @pytest.mark.parametrize("base", ["", "/", "/dfdg", "/dfdg/"])
 async def test_a_path_is_below_the_base_whichever_of_them_has_the_stroke(server, upstream_settings, base, path):
     server.answers = [answering()]
     async with HttpClient(server.url + base, upstream_settings) as http:
         await send(http, Question("GET", path))
     assert server.requests[0].path_qs == f"{base.rstrip('/')}/{path.lstrip('/')}"
+
+
+@pytest.mark.parametrize(
+    ("base", "asked"), [("", "/"), ("/", "/"), ("/a/b", "/a/b"), ("/a/b/", "/a/b/"), ("/a//", "/a//")]
+)
+async def test_without_a_path_the_base_url_is_asked_exactly_as_it_was_written(server, upstream_settings, base, asked):
+    server.answers = [answering()]
+    async with HttpClient(server.url + base, upstream_settings) as http:
+        await send(http, Question("POST", ""))
+    assert server.requests[0].raw_path == asked
 
 
 @pytest.mark.parametrize("form", ["number", "date"])
@@ -138,12 +152,12 @@ async def test_a_question_says_itself_what_it_accepts(http, server):
 
 async def test_the_connection_is_given_back_whatever_becomes_of_the_answer(http, server):
     server.answers = [
-        answering(body=b" " * (MAX_BODY_BYTES + 1)),
+        answering(body=b" " * (LIMIT + 1)),
         answering(**{"Content-Encoding": "br"}),
         hang,
         answering(),
     ]
-    with pytest.raises(InvalidResponse):
+    with pytest.raises(TooLong):
         await send(http)
     with pytest.raises(InvalidResponse):
         await send(http)
@@ -195,39 +209,136 @@ async def test_a_broken_cookie_is_not_even_looked_at(http, server):
 
 
 async def test_a_body_at_the_limit_is_read_and_one_byte_more_is_refused(http, server):
-    server.answers = [answering(body=b" " * MAX_BODY_BYTES), answering(body=b" " * (MAX_BODY_BYTES + 1))]
-    assert len((await send(http)).body) == MAX_BODY_BYTES
-    with pytest.raises(InvalidResponse, match=f"^the answer is longer than {MAX_BODY_BYTES} bytes$"):
+    server.answers = [answering(body=b" " * LIMIT), answering(body=b" " * (LIMIT + 1))]
+    assert len((await send(http)).body) == LIMIT == 2 * 1024**2
+    with pytest.raises(TooLong, match=f"^the answer is longer than {LIMIT} bytes$"):
         await send(http)
+
+
+@pytest.mark.parametrize("headers", [{}, GZIP], ids=["plain", "gzip"])
+@pytest.mark.parametrize("limit", [1, 1000, 3 * 1024**2])
+async def test_each_upstream_has_a_limit_of_its_own(server, upstream_settings, limit, headers):
+    def body(length):
+        return gzip.compress(b" " * length) if headers else b" " * length
+
+    server.answers = [answering(body=body(limit), **headers), answering(body=body(limit + 1), **headers)]
+    async with HttpClient(server.url, upstream_settings.model_copy(update={"max_body": limit})) as http:
+        assert len((await send(http)).body) == limit
+        with pytest.raises(TooLong, match=f"^the answer is longer than {limit} bytes$"):
+            await send(http)
 
 
 async def test_gzip_is_understood(http, server):
-    server.answers = [answering(body=gzip.compress(b'{"a": 1}'), **{"Content-Encoding": "gzip"})]
+    server.answers = [answering(body=gzip.compress(b'{"a": 1}'), **GZIP)]
     assert (await send(http)).json() == {"a": 1}
 
 
-async def test_a_compressed_body_at_the_limit_is_read(http, server):
-    server.answers = [answering(body=gzip.compress(b" " * MAX_BODY_BYTES), **{"Content-Encoding": "gzip"})]
-    assert len((await send(http)).body) == MAX_BODY_BYTES
+def uncompressed_gzip(content):
+    """Gzip that is longer than what is in it, as of what does not shrink."""
+    return gzip.compress(content, compresslevel=0)
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, uncompressed_gzip], ids=["shrunk", "grown"])
+async def test_a_compressed_body_at_the_limit_is_read(http, server, compress):
+    server.answers = [answering(body=compress(b" " * LIMIT), **GZIP)]
+    assert len((await send(http)).body) == LIMIT
 
 
 @pytest.mark.parametrize(
-    ("body", "encoding", "said"),
+    "body",
     [
-        (gzip.compress(b" " * (MAX_BODY_BYTES + 1)), "gzip", f"the answer is longer than {MAX_BODY_BYTES} bytes"),
-        (gzip.compress(bytes(200_000_000)), "gzip", f"the answer is longer than {MAX_BODY_BYTES} bytes"),
-        (gzip.compress(b"{}")[:-6], "gzip", "the answer's compression ends too early"),
-        (b"not compressed at all", "gzip", "the answer's compression is broken"),
-        (zlib.compress(b"{}"), "gzip", "the answer's compression is broken"),
-        (b"{}", "br", "the answer is compressed in a way that was not offered"),
+        gzip.compress(b'{"a":') + gzip.compress(b" 1}"),
+        gzip.compress(b"") + gzip.compress(b'{"a": 1}') + gzip.compress(b""),
+        gzip.compress(b'{"a": 1}') + bytes(700),
+        gzip.compress(b'{"a":') + bytes(7) + gzip.compress(b" 1}") + bytes(1),
+        b"".join(gzip.compress(bytes([one])) for one in b'{"a": 1}'),
+        gzip.compress(b'{"a": 1' + b" " * 999_999) + gzip.compress(b" " * 999_999 + b"}"),
     ],
-    ids=["one byte too long", "bomb", "cut off", "not gzip", "zlib", "not offered"],
+    ids=["two", "empty ones", "padded", "padding between", "one a byte", "two large ones"],
 )
-async def test_a_compressed_body_that_cannot_be_used_is_refused(http, server, body, encoding, said):
-    server.answers = [answering(body=body, **{"Content-Encoding": encoding})]
-    with pytest.raises(InvalidResponse) as caught:
+async def test_all_members_of_a_gzip_body_are_read(http, server, body):
+    server.answers = [answering(body=body, **GZIP)]
+    assert (await send(http)).json() == {"a": 1}
+
+
+async def test_members_may_be_cut_anywhere_on_their_way(server, upstream_settings):
+    body = gzip.compress(b'{"a":') + bytes(3) + gzip.compress(b" 1}")
+
+    async def byte_by_byte(request):
+        response = web.StreamResponse(headers={"Content-Type": "application/json", **GZIP})
+        await response.prepare(request)
+        for one in body:
+            await response.write(bytes([one]))
+            await asyncio.sleep(0)
+        return response
+
+    server.answers = [byte_by_byte]
+    async with HttpClient(server.url, upstream_settings) as http:
+        assert (await send(http)).json() == {"a": 1}
+
+
+@pytest.mark.parametrize("of", [LIMIT // 2, LIMIT])
+async def test_several_members_together_are_no_longer_than_one_may_be(http, server, of):
+    whole = gzip.compress(b" " * of) + gzip.compress(b" " * (LIMIT - of))
+    server.answers = [answering(body=whole, **GZIP), answering(body=whole + gzip.compress(b" "), **GZIP)]
+    assert len((await send(http)).body) == LIMIT
+    with pytest.raises(TooLong):
         await send(http)
-    assert str(caught.value) == said
+
+
+async def _write(response, content):
+    await response.write(content)
+    return len(content)
+
+
+async def test_what_never_ends_and_comes_to_nothing_is_too_long(http, server):
+    written = 0
+
+    async def endless(request):
+        nonlocal written
+        response = web.StreamResponse(headers={"Content-Type": "application/json", **GZIP})
+        await response.prepare(request)
+        await response.write(gzip.compress(b"")[:10])
+        while True:
+            # Empty blocks (RFC 1951, 3.2.4), none of which is the last.
+            written += await _write(response, b"\x00\x00\x00\xff\xff" * 10_000)
+
+    server.answers = [endless]
+    with pytest.raises(TooLong):
+        await send(http, within=60)
+    assert written < 10 * LIMIT
+
+
+async def test_a_body_has_no_more_members_than_anybody_would_make(http, server):
+    server.answers = [answering(body=gzip.compress(b" ") * many, **GZIP) for many in (MOST_MEMBERS, MOST_MEMBERS + 1)]
+    assert len((await send(http)).body) == MOST_MEMBERS
+    with pytest.raises(InvalidResponse, match=r"^the answer is compressed in too many parts$"):
+        await send(http)
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding", "error", "said"),
+    [
+        (gzip.compress(b" " * (LIMIT + 1)), "gzip", TooLong, f"the answer is longer than {LIMIT} bytes"),
+        (gzip.compress(bytes(200_000_000)), "gzip", TooLong, f"the answer is longer than {LIMIT} bytes"),
+        (gzip.compress(b"{}")[:-6], "gzip", InvalidResponse, "the answer's compression ends too early"),
+        (gzip.compress(b"")[:10], "gzip", InvalidResponse, "the answer's compression ends too early"),
+        (gzip.compress(b"{}") * 2 + b"\x1f", "gzip", InvalidResponse, "the answer's compression ends too early"),
+        (gzip.compress(b"{}") + b"{}", "gzip", InvalidResponse, "the answer's compression is broken"),
+        (b"not compressed at all", "gzip", InvalidResponse, "the answer's compression is broken"),
+        (zlib.compress(b"{}"), "gzip", InvalidResponse, "the answer's compression is broken"),
+        (b"{}", "br", InvalidResponse, "the answer is compressed in a way that was not offered"),
+    ],
+    ids=[
+        "one byte too long", "bomb", "cut off", "a head alone", "a second one cut off", "more behind it", "not gzip",
+        "zlib", "not offered",
+    ],
+)  # fmt: skip
+async def test_a_compressed_body_that_cannot_be_used_is_refused(http, server, body, encoding, error, said):
+    server.answers = [answering(body=body, **{"Content-Encoding": encoding})]
+    with pytest.raises(CallFailed) as caught:
+        await send(http)
+    assert (type(caught.value), str(caught.value)) == (error, said)
 
 
 @pytest.mark.parametrize("path", ["/person/6102991234", "/person/610299-1234", "/v1?cpr=6102991234"])

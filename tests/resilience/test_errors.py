@@ -24,6 +24,7 @@ NOW = datetime(2023, 3, 13, 9, 0, tzinfo=UTC)
         (422, errors.BadRequest),
         (418, errors.BadRequest),
         (404, errors.NotFound),
+        (412, errors.RequestIdUsed),
         (204, errors.InvalidResponse),
         (302, errors.InvalidResponse),
     ],
@@ -54,7 +55,9 @@ def test_200_is_no_error_by_itself():
         (errors.ConnectionLost, Again.YES, True, False, True),
         (errors.UpstreamTimeout, Again.YES, True, False, True),
         (errors.RateLimited, Again.YES, False, False, False),
+        (errors.RequestIdUsed, Again.ONCE, False, False, False),
         (errors.InvalidResponse, Again.ONCE, True, False, False),
+        (errors.TooLong, Again.NEVER, False, False, False),
         (errors.NotAuthorised, Again.NEVER, False, True, False),
         (errors.BadRequest, Again.NEVER, False, True, False),
         (errors.NotFound, Again.NEVER, False, False, False),
@@ -63,6 +66,12 @@ def test_200_is_no_error_by_itself():
 )
 def test_what_each_error_means_for_the_next_call(kind, again, counts, alarm, same_request):
     assert (kind.again, kind.counts, kind.alarm, kind.same_request) == (again, counts, alarm, same_request)
+
+
+@pytest.mark.parametrize(("kind", "reason"), [(errors.RequestIdUsed, "request_id_used"), (errors.TooLong, "too_long")])
+def test_what_is_told_of_an_error_tells_it_from_the_others(kind, reason):
+    assert kind.reason == reason
+    assert kind.__mro__[1] is errors.CallFailed
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,9 @@ def test_without_an_outcome_nothing_has_failed():
     [
         ([errors.ConnectionLost(), errors.ConnectionLost(), errors.ConnectionLost()], [True, True, True]),
         ([errors.InvalidResponse(), errors.InvalidResponse()], [True, False]),
-        ([errors.InvalidResponse(), errors.TooLong()], [True, True]),
+        ([errors.TooLong()], [False]),
+        ([errors.RequestIdUsed(), errors.RequestIdUsed()], [True, False]),
+        ([errors.InvalidResponse(), errors.RequestIdUsed(), errors.InvalidResponse()], [True, True, False]),
         ([errors.InvalidResponse(), errors.UpstreamTimeout(), errors.InvalidResponse()], [True, True, False]),
         ([errors.BadRequest()], [False]),
         ([errors.WrongPerson()], [False]),

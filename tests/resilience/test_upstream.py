@@ -55,6 +55,8 @@ async def test_an_answer_is_given_after_one_call(upstream, server):
         ([answering(401)], errors.NotAuthorised, 1),
         ([answering(400)], errors.BadRequest, 1),
         ([answering(404)], errors.NotFound, 1),
+        ([answering(412)], errors.RequestIdUsed, 2),
+        ([answering(body=b" " * (2 * 1024**2 + 1))], errors.TooLong, 1),
         ([answering(500), answering(body=b"{"), answering(body=b"{")], errors.InvalidResponse, 3),
     ],
 )
@@ -86,6 +88,27 @@ async def test_the_same_request_keeps_its_id_and_a_new_one_gets_another(upstream
     first, repeated, new = server.request_ids
     assert first == repeated != new
     assert all(len(request_id) <= 46 for request_id in server.request_ids)
+
+
+async def test_a_request_id_that_was_used_is_replaced_by_a_new_one(upstream, server):
+    server.answers = [answering(412), answering(body=b"7")]
+    assert await upstream.ask(EXCHANGE) == 7
+    assert len(set(server.request_ids)) == 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [(answering(412), errors.RequestIdUsed), (answering(body=b" " * (2 * 1024**2 + 1)), errors.TooLong)],
+    ids=["used", "too long"],
+)
+async def test_what_says_nothing_of_an_upstreams_health_leaves_its_breaker_closed(
+    upstream, server, breaker, answer, error
+):
+    server.answers = [answer]
+    for _ in range(20):
+        with pytest.raises(error):
+            await upstream.ask(EXCHANGE)
+    assert breaker.state == "closed"
 
 
 async def test_each_call_of_one_fetch_is_of_one_trace(upstream, server):

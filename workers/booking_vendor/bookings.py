@@ -24,7 +24,7 @@ from workers.booking_vendor.wire import Booking, Tid
 from workers.domain.cpr import Cpr
 from workers.resilience import deadline
 from workers.resilience.client import Answer, Question
-from workers.resilience.errors import BadRequest, InvalidResponse, NotAuthorised, UpstreamError
+from workers.resilience.errors import BadRequest, InvalidResponse, NotAuthorised, TooLong, UpstreamError
 from workers.resilience.upstream import Exchange
 from workers.runtime import Services
 
@@ -116,7 +116,7 @@ async def _ask(
     try:
         with deadline.within(services.settings.booking_vendor.booking_timeout):
             result = await services.upstream(BOOKING_VENDOR).ask(Exchange(question, answered))
-    except (InvalidResponse, BadRequest) as error:
+    except (InvalidResponse, TooLong, BadRequest) as error:
         log.error("booking_contract_broken", reason=error.reason, detail=str(error))
         raise SystemBrokeContract from None
     except UpstreamError as error:

@@ -37,7 +37,8 @@ from workers.resilience.errors import (
     parse_retry_after,
 )
 
-MAX_BODY_BYTES = 2 * 1024 * 1024
+MOST_MEMBERS = 1000
+"""How many gzip members a body may have (RFC 1952, 2.2): the finest in use, BGZF, has one per 64 KiB."""
 KNOWN_URLS = 64
 """How many of an upstream's URLs are remembered, resolved: there are a few."""
 IDLE_CONNECTION_SECONDS = 10
@@ -58,7 +59,11 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One HTTP request, without what is the same for all calls. What it holds of a citizen is kept out of its repr."""
+    """One HTTP request, without what is the same for all calls. What it holds of a citizen is kept out of its repr.
+
+    `path` is below the upstream's base URL, whichever of them has the slash; when empty, the base URL is asked exactly
+    as it was set (RFC 9110, 4.2.3 makes a slash of a host alone).
+    """
 
     method: str
     path: str
@@ -72,7 +77,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer: the body is decompressed and at most MAX_BODY_BYTES long."""
+    """A whole answer: the body is decompressed, and no longer than the upstream's MAX_BODY."""
 
     status: int
     content_type: str
@@ -125,7 +130,7 @@ class HttpClient:
     """
 
     def __init__(self, base_url: str, settings: UpstreamSettings, certificates: Certificates | None = None) -> None:
-        self._url = lru_cache(KNOWN_URLS)(lambda path: httpx.URL(f"{base_url.rstrip('/')}/{path.lstrip('/')}"))
+        self._url = lru_cache(KNOWN_URLS)(partial(_below, base_url))
         self._settings = settings
         self._certificates = certificates or Certificates(settings)
         self._connections = self._connect()
@@ -150,7 +155,8 @@ class HttpClient:
         """
         try:
             async with asyncio.timeout(within), self._borrowed() as transport:
-                return await _read(await transport.handle_async_request(self._request(question, headers)))
+                response = await transport.handle_async_request(self._request(question, headers))
+                return await _read(response, self._settings.max_body)
         except (TimeoutError, aiohttp.ConnectionTimeoutError):
             raise UpstreamTimeout(f"no answer within {within:.1f} s") from None
         except (httpx.HTTPError, aiohttp.ClientError, OSError) as error:
@@ -243,7 +249,7 @@ async def _hear_refusal(reader: asyncio.StreamReader) -> None:
             await reader.read(1)
 
 
-async def _read(response: httpx.Response) -> Answer:
+async def _read(response: httpx.Response, max_body: int) -> Answer:
     """Reads it to its end, and gives its connection back however that goes."""
     stream = cast("httpx.AsyncByteStream", response.stream)
     try:
@@ -252,7 +258,7 @@ async def _read(response: httpx.Response) -> Answer:
             status=response.status_code,
             content_type=content_type,
             charset=charset,
-            body=await _body(response.headers.get("Content-Encoding", "identity"), stream),
+            body=await _body(response.headers.get("Content-Encoding", "identity"), stream, max_body),
             retry_after=parse_retry_after(response.headers.get("Retry-After"), datetime.now(UTC)),
         )
     finally:
@@ -270,24 +276,85 @@ def _content_type(header: str) -> tuple[str, str]:
         return "text/plain", "utf-8"
 
 
-async def _body(encoding: str, stream: httpx.AsyncByteStream) -> bytes:
-    """Reads and decompresses, and stops at the first byte too many, so that a small bomb stays small."""
+async def _body(encoding: str, stream: httpx.AsyncByteStream, limit: int) -> bytes:
+    """Reads and decompresses, and stops at the first byte too many, so that a small bomb stays small.
+
+    Raises TooLong; InvalidResponse when it is compressed in a way that was not offered, or brokenly.
+    """
     encoding = encoding.strip().lower()
     if encoding not in {"identity", "gzip"}:
         raise InvalidResponse("the answer is compressed in a way that was not offered")
     body = bytearray()
-    inflate = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS) if encoding == "gzip" else None
+    inflate = _Gzip() if encoding == "gzip" else None
+    # What does not shrink grows a little; what is longer than that may be without end, and still come to nothing.
+    wire = _longest_compressed(limit)
     async for chunk in stream:
-        room = MAX_BODY_BYTES + 1 - len(body)
+        wire -= len(chunk)
+        body += inflate.read(chunk, limit + 1 - len(body)) if inflate else chunk
+        if len(body) > limit or wire < 0:
+            raise TooLong(f"the answer is longer than {limit} bytes")
+    if inflate:
+        inflate.end()
+    return bytes(body)
+
+
+def _longest_compressed(length: int) -> int:
+    """How long gzip can make so many bytes: zlib's own bound, and a kilobyte for names and comments in its header."""
+    return length + (length >> 12) + (length >> 14) + 1024
+
+
+class _Gzip:
+    """The members of a gzip file, one after the other (RFC 1952, 2.2), with zeros between or behind them as padding.
+
+    Every method raises InvalidResponse when it is none. zlib itself stops at the end of the first member.
+    """
+
+    def __init__(self) -> None:
+        self._member: zlib._Decompress | None = None
+        self._members = 0
+
+    def read(self, chunk: bytes, at_most: int) -> bytes:
+        """What the next part of the file holds, cut off at `at_most` bytes, after which nothing may be read."""
+        found = bytearray()
+        while chunk and len(found) < at_most:
+            if self._member is None:
+                # As gzip itself does: padding to whole blocks is no member.
+                chunk = chunk.lstrip(b"\0") if self._members else chunk
+                if not chunk:
+                    break
+                self._begin_member()
+            found += self._inflated(chunk, at_most - len(found))
+            chunk = self._rest()
+        return bytes(found)
+
+    def end(self) -> None:
+        """The file is over."""
+        if self._member is not None:
+            raise InvalidResponse("the answer's compression ends too early")
+
+    def _begin_member(self) -> None:
+        self._members += 1
+        if self._members > MOST_MEMBERS:
+            raise InvalidResponse("the answer is compressed in too many parts")
+        self._member = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+
+    def _inflated(self, chunk: bytes, at_most: int) -> bytes:
         try:
-            body += inflate.decompress(chunk, room) if inflate else chunk
+            return self._member.decompress(chunk, at_most) if self._member else b""
         except zlib.error:
             raise InvalidResponse("the answer's compression is broken") from None
-        if len(body) > MAX_BODY_BYTES:
-            raise TooLong(f"the answer is longer than {MAX_BODY_BYTES} bytes")
-    if inflate and body and not inflate.eof:
-        raise InvalidResponse("the answer's compression ends too early")
-    return bytes(body)
+
+    def _rest(self) -> bytes:
+        """What of the last chunk is behind the member's end; nothing while the member goes on."""
+        if self._member is None or not self._member.eof:
+            return b""
+        rest, self._member = self._member.unused_data, None
+        return rest
+
+
+def _below(base_url: str, path: str) -> httpx.URL:
+    """The URL of a path; without one, the base URL as it is, with no slash added."""
+    return httpx.URL(f"{base_url.rstrip('/')}/{path.lstrip('/')}" if path else base_url)
 
 
 def _translated(error: BaseException) -> CallFailed:

@@ -6,8 +6,9 @@
     │   │   └── ConnectionLost      refused, reset, DNS, TLS
     │   ├── UpstreamTimeout         no answer in time
     │   ├── RateLimited             429
+    │   ├── RequestIdUsed           412: the request id was seen before
     │   ├── InvalidResponse         an answer that is not of the contract
-    │   │   └── TooLong             longer than an answer may be
+    │   ├── TooLong                 longer than an answer may be
     │   ├── NotAuthorised           an operator must act
     │   ├── BadRequest              our defect
     │   │   └── NotFound            404 that does not say that the person is unknown
@@ -90,16 +91,28 @@ class RateLimited(CallFailed):
     again = Again.YES
 
 
+class RequestIdUsed(CallFailed):
+    """412: the upstream has seen this request id before; another one is the whole remedy, and it is not at fault."""
+
+    reason = "request_id_used"
+    again = Again.ONCE
+
+
 class InvalidResponse(CallFailed):
-    """The body is not of the contract: type, encoding, syntax, a required field, or too long."""
+    """The body is not of the contract: type, encoding, syntax, or a required field."""
 
     reason = "invalid_response"
     again = Again.ONCE
     counts = True
 
 
-class TooLong(InvalidResponse):
-    """The body is longer than an answer may be; a smaller question may have a smaller answer."""
+class TooLong(CallFailed):
+    """The body is longer than MAX_BODY: the same question has the same answer again, a smaller one a smaller answer.
+
+    It says nothing of the upstream's health: citizens with long histories must not close a register for the others.
+    """
+
+    reason = "too_long"
 
 
 class NotAuthorised(CallFailed):
@@ -110,7 +123,7 @@ class NotAuthorised(CallFailed):
 
 
 class BadRequest(CallFailed):
-    """400, 422 and every other 4xx: we asked wrongly."""
+    """400, 422 and every other 4xx that is none of the others: we asked wrongly."""
 
     reason = "bad_request"
     alarm = True
@@ -169,6 +182,7 @@ _BY_STATUS: dict[int, type[CallFailed]] = {
     401: NotAuthorised,
     403: NotAuthorised,
     404: NotFound,
+    412: RequestIdUsed,
     429: RateLimited,
 }
 
