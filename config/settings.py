@@ -24,6 +24,7 @@ from pydantic import (
     Field,
     FilePath,
     HttpUrl,
+    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     SecretBytes,
@@ -150,6 +151,15 @@ def _sealing_key(text: str) -> bytes:
 def _public_key(text: str) -> str:
     _sealing_key(text)
     return text
+
+
+def _numbers(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return frozenset(int(number) for number in value.split(",") if number.strip())
+    except ValueError:
+        raise ValueError("is not a comma-separated list of whole numbers") from None
 
 
 def _service_windows(value: object) -> object:
@@ -326,11 +336,20 @@ class EindkomstSettings(RegisterSettings):
         default=ByteSize(16 * 1024**2), gt=0, description="As for the others; this register's answers are longer"
     )
     history_from: date = Field(default=date(2008, 1, 1), description="The first month that is asked for")
-    abonnent_type: str = Field(default="1", description="AbonnentTypeKode")
-    abonnement_type: str = Field(default="1", description="AbonnementTypeKode")
-    adgang_formaal: str = Field(default="1", description="AdgangFormaalTypeKode")
+    abonnent_type: NonNegativeInt = Field(default=1, description="AbonnentTypeKode")
+    abonnement_type: NonNegativeInt = Field(default=1, description="AbonnementTypeKode")
+    adgang_formaal: NonNegativeInt = Field(default=1, description="AdgangFormaalTypeKode")
     se_number: str = Field(
         default="00000000", pattern=r"^\d{8}$", description="The subscriber's VirksomhedSENummerIdentifikator"
+    )
+    medarbejder_identifikator: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Who of the subscriber's staff asks (IndkomstOplysningAdgangMedarbejderIdentifikator)",
+    )
+    advis_means_none: Annotated[frozenset[int], NoDecode, BeforeValidator(_numbers)] = Field(
+        default=frozenset(),
+        description="Codes of advis, comma-separated, that mean no data when no person comes with them",
     )
     signing_cert: Path | None = Field(
         default=None, description="PEM or PKCS#12 file with the certificate and key that sign questions (WS-Security)"

@@ -16,52 +16,85 @@ E = "http://rep.oio.dk/skat.dk/eindkomst/"
 K = "http://rep.oio.dk/skat.dk/basis/kontekst/xml/schemas/2006/09/01/"
 V = "http://rep.oio.dk/skat.dk/motor/class/virksomhed/xml/schemas/20080401/"
 C = "http://rep.oio.dk/cpr.dk/xml/schemas/core/2005/03/18/"
+NAMESPACES = {"soap": SOAP, "e": E, "k": K, "v": V, "c": C} | {
+    "x06": "http://rep.oio.dk/xkom.dk/xml/schemas/2006/09/01/",
+    "x07": "http://rep.oio.dk/xkom.dk/xml/schemas/2007/09/01/",
+    "x0704": "http://rep.oio.dk/xkom.dk/xml/schemas/2007/04/15/",
+    **{
+        name: f"http://rep.oio.dk/skat.dk/eindkomst/class/{name}/xml/schemas/20071202/"
+        for name in ("angivelse", "blanket", "blanketfelt", "feltenhedtype", "angivelsefelt")
+    },
+}
 
-KIND, INCOME_TYPE, CVR, TAX_MONTH = (f"1000000000000000{number}" for number in ("11", "12", "06", "16"))
+NAMESPACE_DECLARATIONS = " ".join(f'xmlns:{prefix}="{name}"' for prefix, name in NAMESPACES.items())
+
+REPORTER, CVR, KIND, INCOME_TYPE, TAX_MONTH, MARKED = (f"1{number:017}" for number in (1, 6, 11, 12, 16, 21))
 
 
 @dataclass
 class Form:
-    """One form: `fields` by the 18-digit number, `below` the forms nested in it."""
+    """One form: `fields` by the 18-digit number, `below` the forms at the next level."""
 
     number: str = "11000"
     fields: dict = field(default_factory=dict)
     below: list = field(default_factory=list)
 
-    def xml(self, tag="AngivelseOplysningSamling"):
+    def xml(self, level=1):
         fields = "".join(
-            f"<e:AngivelseFeltSamling><e:BlanketFeltEnhedStruktur><e:BlanketFeltNummerIdentifikator>{number}"
-            "</e:BlanketFeltNummerIdentifikator></e:BlanketFeltEnhedStruktur>"
-            f"<e:AngivelseFeltIndholdTekst>{text}</e:AngivelseFeltIndholdTekst></e:AngivelseFeltSamling>"
+            "<e:AngivelseFeltIndholdStruktur><e:BlanketFeltEnhedStruktur>"
+            f"<blanketfelt:BlanketFeltNummerIdentifikator>{number}</blanketfelt:BlanketFeltNummerIdentifikator>"
+            "<feltenhedtype:FeltEnhedTypeKode>100000000000000014</feltenhedtype:FeltEnhedTypeKode>"
+            "</e:BlanketFeltEnhedStruktur>"
+            f"<angivelsefelt:AngivelseFeltIndholdTekst>{text}</angivelsefelt:AngivelseFeltIndholdTekst>"
+            "</e:AngivelseFeltIndholdStruktur>"
             for number, text in self.fields.items()
         )
-        below = "".join(form.xml("UnderAngivelseSamling") for form in self.below)
-        number = f"<e:BlanketNummerIdentifikator>{self.number}</e:BlanketNummerIdentifikator>"
-        return f"<e:{tag}>{number}{fields}{below}</e:{tag}>"
+        below = "".join(form.xml(level + 1) for form in self.below)
+        return (
+            f"<e:AngivelseNiveau{level}>"
+            f"<blanket:BlanketNummerIdentifikator>{self.number}</blanket:BlanketNummerIdentifikator>"
+            f"<e:AngivelseFeltSamling>{fields}</e:AngivelseFeltSamling>"
+            + (f"<e:UnderAngivelseSamling>{below}</e:UnderAngivelseSamling>" if level < 4 else "")
+            + f"</e:AngivelseNiveau{level}>"
+        )
 
 
-def wages(kind="I", income_type="00", cvr="12345678", **more):
-    fields = {KIND: kind, INCOME_TYPE: income_type, CVR: cvr, TAX_MONTH: "202201"}
-    return Form(fields={number: text for number, text in fields.items() if text is not None}, **more)
+def wages(kind="I", income_type="0", cvr="12345678", reporter=None, *, marked=None, **more):
+    """Form 11000, with a form 16000 below it when it is `marked` as taken back, or expressly not."""
+    fields = {REPORTER: reporter, CVR: cvr, KIND: kind, INCOME_TYPE: income_type, TAX_MONTH: "202201"}
+    below = [] if marked is None else [Form("16000", {MARKED: marked})]
+    return Form(fields={number: text for number, text in fields.items() if text is not None}, below=below, **more)
 
 
-def period(*forms, start="2022-01-01", end="2022-01-31"):
+def interval(start=None, end=None, duration=None):
+    """The parts of a DateInterval that are there."""
     return (
-        "<e:IndkomstLoenPeriodeSamling><e:AngivelsePeriodeStruktur><e:AngivelsePeriode>"
-        f"<e:AngivelsePeriodeFraDato>{start}</e:AngivelsePeriodeFraDato>"
-        f"<e:AngivelsePeriodeTilDato>{end}</e:AngivelsePeriodeTilDato>"
-        "</e:AngivelsePeriode></e:AngivelsePeriodeStruktur><e:AngivelseBlanketIndholdStruktur>"
-        f"{''.join(form.xml() for form in forms)}"
-        "</e:AngivelseBlanketIndholdStruktur></e:IndkomstLoenPeriodeSamling>"
+        ("" if start is None else f"<x06:StartDate>{start}</x06:StartDate>")
+        + ("" if duration is None else f"<x07:DurationMeasure>{duration}</x07:DurationMeasure>")
+        + ("" if end is None else f"<x0704:EndDate>{end}</x0704:EndDate>")
     )
 
 
-def company(*periods, se="87654321"):
+def report(*forms, start="2022-01-01", end="2022-01-31", duration=None, own_id="r-1"):
+    """One report; its dates are left out where None."""
     return (
-        "<e:IndkomstOplysningSamling><e:IndberetningPligtigVirksomhedStruktur><e:IndberetningPligtigVirksomhed>"
+        "<e:LoenPeriodeOplysningStruktur>"
+        f"<angivelse:AngivelseVirksomhedEgenIdentifikator>{own_id}</angivelse:AngivelseVirksomhedEgenIdentifikator>"
+        "<e:AngivelsePeriodeStruktur><angivelse:AngivelsePeriode>"
+        f"{interval(start, end, duration)}</angivelse:AngivelsePeriode></e:AngivelsePeriodeStruktur>"
+        "<e:AngivelseBlanketIndholdStruktur><e:AngivelseOplysningSamling>"
+        f"{''.join(form.xml() for form in forms)}</e:AngivelseOplysningSamling>"
+        "</e:AngivelseBlanketIndholdStruktur></e:LoenPeriodeOplysningStruktur>"
+    )
+
+
+def company(*reports, se="87654321"):
+    return (
+        "<e:IndberetningPligtigVirksomhed><e:IndberetningPligtigVirksomhedStruktur><e:IndberetningPligtigVirksomhed>"
         f"<v:VirksomhedSENummerIdentifikator>{se}</v:VirksomhedSENummerIdentifikator>"
         "</e:IndberetningPligtigVirksomhed></e:IndberetningPligtigVirksomhedStruktur>"
-        f"{''.join(periods)}</e:IndkomstOplysningSamling>"
+        f"<e:IndkomstLoenPeriodeSamling>{''.join(reports)}</e:IndkomstLoenPeriodeSamling>"
+        "</e:IndberetningPligtigVirksomhed>"
     )
 
 
@@ -69,7 +102,8 @@ def person(*companies, cpr=CPR):
     return (
         "<e:IndkomstOplysningPersonStruktur>"
         f"<c:PersonCivilRegistrationIdentifier>{cpr.digits}</c:PersonCivilRegistrationIdentifier>"
-        f"{''.join(companies)}</e:IndkomstOplysningPersonStruktur>"
+        f"<e:IndkomstOplysningSamling>{''.join(companies)}</e:IndkomstOplysningSamling>"
+        "</e:IndkomstOplysningPersonStruktur>"
     )
 
 
@@ -103,8 +137,8 @@ def outcome(*structures):
 
 def envelope(content, header=""):
     return (
-        f'<?xml version="1.0" encoding="UTF-8"?><soap:Envelope xmlns:soap="{SOAP}" xmlns:e="{E}" xmlns:k="{K}" '
-        f'xmlns:v="{V}" xmlns:c="{C}">{header}<soap:Body>{content}</soap:Body></soap:Envelope>'
+        f'<?xml version="1.0" encoding="UTF-8"?><soap:Envelope {NAMESPACE_DECLARATIONS}>'
+        f"{header}<soap:Body>{content}</soap:Body></soap:Envelope>"
     ).encode()
 
 
@@ -112,13 +146,13 @@ def response(*parts):
     return envelope(f"<e:IndkomstOplysningPersonHent_O>{''.join(parts)}</e:IndkomstOplysningPersonHent_O>")
 
 
-def fault(code):
-    return envelope(f"<soap:Fault><faultcode>{code}</faultcode><faultstring>Fejl</faultstring></soap:Fault>")
+def fault(code, text="Fejl"):
+    return envelope(f"<soap:Fault><faultcode>{code}</faultcode><faultstring>{text}</faultstring></soap:Fault>")
 
 
 def about(*companies):
-    """A whole answer that is well and holds one person's reports."""
-    return response(outcome(), persons(person(*companies)))
+    """A whole answer that is well and holds one person's reports; nothing when there is no company."""
+    return response(outcome(), *([persons(person(*companies))] if companies else []))
 
 
 def answer(body, status=200, content_type="text/xml", charset="utf-8", retry_after=None):

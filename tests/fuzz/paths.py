@@ -25,6 +25,7 @@ from workers.eindkomst import wire
 from workers.eindkomst.client import EindkomstClient
 from workers.eindkomst.employers import Employers
 from workers.eindkomst.normalise import normalise as normalise_eindkomst
+from workers.eindkomst.reports import Reports
 from workers.eindkomst.security import Security
 from workers.resilience.certificates import Trusted
 from workers.resilience.client import Answer, Question
@@ -43,7 +44,7 @@ CPR = Cpr.parse(citizens.EXAMPLE.cpr)
 OTHERS = frozenset(citizen.cpr for citizen in citizens.CITIZENS) - {CPR.digits}
 TODAY = date(2026, 11, 23)
 EINDKOMST = EindkomstSettings(history_from=date(2025, 1, 1))
-"""Two years, so that what is too much is asked for twice, and not twenty times."""
+"""Two years, so that what is too much is asked for a few times, and not ten."""
 SIGNED_AT = datetime(2026, 11, 23, 12, 0, 30, tzinfo=UTC)
 """When the signed answers of the corpus are verified: they are of half a minute before."""
 FAULT_REPORT = "fault_report"
@@ -108,8 +109,8 @@ _SECURED = _AsOfThen(verifies_with=Trusted.parse((HERE / "signer.pem").read_byte
 
 
 async def eindkomst_signed(upstream: Upstream) -> object:
-    def read(answer: Answer) -> tuple[wire.Report, ...]:
-        return wire.read(answer, CPR, _SECURED)
+    def read(answer: Answer) -> Reports:
+        return wire.read(answer, CPR, EINDKOMST, _SECURED)
 
     return kept(normalise_eindkomst(await upstream.ask(Exchange(lambda _: Question("POST", "/"), read)), {}))
 

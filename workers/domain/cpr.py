@@ -40,6 +40,11 @@ class Cpr:
         """
         return cls(text[:_BEFORE_HYPHEN] + text[_BEFORE_HYPHEN:].removeprefix("-"))
 
+    @property
+    def is_replacement(self) -> bool:
+        """Whether it is a replacement number: one whose day is 61 to 91."""
+        return int(self.digits[:2]) > _REPLACEMENT_DAYS
+
     def __repr__(self) -> str:
         return "Cpr(…)"
 

@@ -152,11 +152,20 @@ class UnknownValue:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """An item of an answer that could not be read. `kind` says what is wrong with it, `place` where it stands."""
+
+    kind: str
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
 class Normalised:
     """What one register's answer comes to: the items of each of its sections, and what had to be left out."""
 
     sections: SectionItems
     unknown: tuple[UnknownValue, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

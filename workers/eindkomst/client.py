@@ -1,7 +1,7 @@
-"""Asks eIndkomst about one citizen: the whole history in one call, or year by year when that is too much."""
+"""Asks eIndkomst about one citizen: the whole history in one call, or in pieces when that is too much at once."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from typing import Self
@@ -9,6 +9,7 @@ from typing import Self
 from config.settings import EindkomstSettings
 from workers.domain.cpr import Cpr
 from workers.eindkomst import wire
+from workers.eindkomst.reports import Reports
 from workers.eindkomst.security import Security
 from workers.resilience import deadline
 from workers.resilience.certificates import Certificates
@@ -16,11 +17,9 @@ from workers.resilience.client import Answer, Question
 from workers.resilience.errors import BadRequest, TooLong
 from workers.resilience.upstream import Exchange, Upstream
 
-PATH = "/"
-"""The service is at the base URL itself."""
-
-YEARS_AT_A_TIME = 4
-"""One after the other, the years since 2008 would not come within the deadline; all at once, they would be a burst."""
+PIECES_AT_A_TIME = 4
+"""One after the other, the pieces of a long history would not come within the deadline; all at once, they would be a
+burst."""
 
 HEADERS = {
     "Content-Type": f"{wire.CONTENT_TYPE}; charset=utf-8",
@@ -31,15 +30,34 @@ HEADERS = {
 
 @dataclass(frozen=True, slots=True)
 class Months:
-    """The months from that of `first` to that of `last`, both included."""
+    """The calendar months from `first` to `last`, both included; each is counted from January of the year 0."""
 
-    first: date
-    last: date
+    first: int
+    last: int
 
-    def by_year(self) -> Iterator[Self]:
-        """The same months, cut after each December."""
-        for year in range(self.first.year, self.last.year + 1):
-            yield type(self)(max(self.first, date(year, 1, 1)), min(self.last, date(year, 12, 31)))
+    @classmethod
+    def between(cls, first: date, last: date) -> Self:
+        """From the month of one day to that of another."""
+        return cls(first.year * 12 + first.month - 1, last.year * 12 + last.month - 1)
+
+    @property
+    def count(self) -> int:
+        """How many they are."""
+        return self.last - self.first + 1
+
+    @property
+    def days(self) -> tuple[date, date]:
+        """The first day of the first and of the last month."""
+        return date(self.first // 12, self.first % 12 + 1, 1), date(self.last // 12, self.last % 12 + 1, 1)
+
+    def pieces(self, count: int) -> list[Self]:
+        """The same months in pieces of `count`; the last piece has what is left."""
+        firsts = range(self.first, self.last + 1, count)
+        return [type(self)(first, min(first + count - 1, self.last)) for first in firsts]
+
+    def halves(self) -> list[Self]:
+        """The same months in two pieces; one when there is one month."""
+        return self.pieces((self.count + 1) // 2)
 
 
 class EindkomstClient:
@@ -60,55 +78,67 @@ class EindkomstClient:
         self._today = today
         self._certificates = certificates
 
-    async def fetch(self, cpr: Cpr) -> tuple[wire.Report, ...]:
-        """Every form that was reported about the citizen, in no certain order; none is no data.
+    async def fetch(self, cpr: Cpr) -> Reports:
+        """What was reported about the citizen, in no certain order; nothing is no data.
 
-        Raises UpstreamError. It is all or nothing: one year that fails fails the fetch, since a history with a hole
+        Raises UpstreamError. It is all or nothing: one piece that fails fails the fetch, since a history with a hole
         would be a wrong one. All calls together take no longer than the register's total time-out.
         """
-        history = Months(self._settings.history_from, self._today())
+        history = Months.between(self._settings.history_from, self._today())
         with deadline.within(self._settings.total_timeout):
             if self._certificates:
                 await self._certificates.look()
-            try:
-                return await self._ask(cpr, history, wire.read)
-            except (wire.TooMuch, TooLong):
-                return await self._ask_by_year(cpr, history)
+            return await self._ask_in_pieces(cpr, history)
 
-    async def _ask(
-        self, cpr: Cpr, months: Months, read: Callable[[Answer, Cpr, Security], tuple[wire.Report, ...]]
-    ) -> tuple[wire.Report, ...]:
-        def question(request_id: str) -> Question:
-            secured = self._security()
-            body = wire.request(request_id, cpr, self._settings, months.first, months.last, secured=secured)
-            return Question("POST", PATH, HEADERS, body)
+    async def _ask_in_pieces(self, cpr: Cpr, history: Months) -> Reports:
+        """Halves the first piece until it is not too much, and then asks for the rest in pieces of that length.
 
-        return await self._upstream.ask(Exchange(question, lambda answer: read(answer, cpr, self._security())))
-
-    def _security(self) -> Security:
-        if self._certificates is None:
-            return Security()
-        return Security.of(self._certificates, self._settings.verify_subject)
-
-    async def _ask_by_year(self, cpr: Cpr, history: Months) -> tuple[wire.Report, ...]:
-        turns = asyncio.Semaphore(YEARS_AT_A_TIME)
-
-        async def ask(year: Months) -> tuple[wire.Report, ...]:
-            async with turns:
-                return await self._ask(cpr, year, _read_a_year)
-
+        So a register that gives little at once refuses a few questions, and not every other one.
+        """
+        piece = history
+        while (first := await self._ask(cpr, piece)) is None:
+            piece = piece.halves()[0]
+        if piece == history:
+            return first
+        turns = asyncio.Semaphore(PIECES_AT_A_TIME)
+        rest = Months(piece.last + 1, history.last).pieces(piece.count)
         try:
             async with asyncio.TaskGroup() as group:
-                years = [group.create_task(ask(year)) for year in history.by_year()]
+                tasks = [group.create_task(self._ask_in_turn(cpr, one, turns)) for one in rest]
         except ExceptionGroup as failed:
-            # The first year that failed; the group has cancelled the others.
+            # The first piece that failed; the group has cancelled the others.
             raise failed.exceptions[0] from None
-        return tuple(report for year in years for report in year.result())
+        return sum((task.result() for task in tasks), first)
 
+    async def _ask_in_turn(self, cpr: Cpr, piece: Months, turns: asyncio.Semaphore) -> Reports:
+        """One piece; by halves, when it has more in it than the first one had."""
+        async with turns:
+            answer = await self._ask(cpr, piece)
+        if answer is not None:
+            return answer
+        halves = [await self._ask_in_turn(cpr, half, turns) for half in piece.halves()]
+        return sum(halves, Reports())
 
-def _read_a_year(answer: Answer, cpr: Cpr, security: Security) -> tuple[wire.Report, ...]:
-    """As `wire.read`; but what is still too much cannot be cut further, so that somebody must look: BadRequest."""
-    try:
-        return wire.read(answer, cpr, security)
-    except wire.TooMuch:
-        raise BadRequest("a single year is refused as too much") from None
+    async def _ask(self, cpr: Cpr, months: Months) -> Reports | None:
+        """What was reported for these months; None when they are too much at once. Raises UpstreamError."""
+
+        def question(request_id: str) -> Question:
+            body = wire.request(request_id, cpr, self._settings, *months.days, secured=self._security())
+            return Question("POST", self._settings.path, HEADERS, body)
+
+        def read(answer: Answer) -> Reports:
+            return wire.read(answer, cpr, self._settings, self._security())
+
+        try:
+            return await self._upstream.ask(Exchange(question, read))
+        except TooLong:
+            if months.count == 1:
+                raise
+        except wire.TooMuch:
+            if months.count == 1:
+                # It cannot be cut further, so that somebody must look.
+                raise BadRequest("a single month is refused as too much") from None
+        return None
+
+    def _security(self) -> Security:
+        return Security.of(self._certificates, self._settings) if self._certificates else Security()

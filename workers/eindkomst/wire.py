@@ -1,13 +1,13 @@
 """Skatteforvaltningen's IndkomstOplysningPersonHent as it is spoken: the request, and what an answer says.
 
-SOAP 1.1, document/literal. (F) marks what is published: the service's WSDL and XSDs, and municipalities' clients.
-(A) marks what this project assumes, because nothing is public; the real format is then a change in this file alone.
+SOAP 1.1, document/literal, as the service's WSDL and its schemas have it (root `Hent.xsd`); numbers of forms and fields
+are those of municipalities' clients, since no schema gives them. `ASSUMED:` marks what nothing public decides, with
+what would settle it; the real format is then a change in this file alone. docs/going-live.md lists all of them.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
@@ -17,15 +17,17 @@ from lxml.etree import _Element as Element
 
 from config.settings import EindkomstSettings
 from workers.domain.cpr import Cpr, InvalidCpr
+from workers.domain.overview import LeftOut
 from workers.eindkomst import security
+from workers.eindkomst.reports import REPORTED, REVERSED, Report, Reports, UnreadablePeriod, income_type, paid_days
 from workers.eindkomst.security import Security
 from workers.resilience.client import Answer
 from workers.resilience.errors import (
-    Again,
     BadRequest,
     CallFailed,
     InvalidResponse,
     NotAuthorised,
+    RequestIdUsed,
     UpstreamUnavailable,
     WrongPerson,
 )
@@ -33,9 +35,9 @@ from workers.resilience.errors import (
 log = structlog.get_logger()
 
 CONTENT_TYPE: Final = "text/xml"
-"""(F) SOAP 1.1's; application/soap+xml is that of SOAP 1.2, which this service does not speak."""
+"""SOAP 1.1's; application/soap+xml is that of SOAP 1.2, which this service does not speak."""
 SOAP_ACTION: Final = '"getIndkomstOplysningPersonHent"'
-"""(F) With the quotes."""
+"""With the quotes (WSDL)."""
 
 _SOAP = "{http://schemas.xmlsoap.org/soap/envelope/}"
 _E = "{http://rep.oio.dk/skat.dk/eindkomst/}"
@@ -43,58 +45,56 @@ _KONTEKST = "{http://rep.oio.dk/skat.dk/basis/kontekst/xml/schemas/2006/09/01/}"
 _VIRKSOMHED = "{http://rep.oio.dk/skat.dk/motor/class/virksomhed/xml/schemas/20080401/}"
 _CPR = "{http://rep.oio.dk/cpr.dk/xml/schemas/core/2005/03/18/}"
 _CLASS = "{{http://rep.oio.dk/skat.dk/eindkomst/class/{}/xml/schemas/20071202/}}"
-"""(F) The namespaces; `_CLASS` is that of a code, by its class."""
+"""The namespaces; `_CLASS` is that of a class of the register's own model, by its name."""
 
 _SUBSCRIBER_TYPE = _CLASS.format("abonnenttype") + "AbonnentTypeKode"
 _SUBSCRIPTION_TYPE = _CLASS.format("abonnementtype") + "AbonnementTypeKode"
 _ACCESS_PURPOSE = _CLASS.format("adgangformaaltype") + "AdgangFormaalTypeKode"
+_CASEWORKER = (
+    _CLASS.format("indkomstoplysningadgangmedarbejderidentifikator") + "IndkomstOplysningAdgangMedarbejderIdentifikator"
+)
 _FIRST_MONTH = _CLASS.format("soegeaarmaanedfrakode") + "SoegeAarMaanedFraKode"
 _LAST_MONTH = _CLASS.format("soegeaarmaanedtilkode") + "SoegeAarMaanedTilKode"
-"""(F) The codes of the request."""
 
 _PERSON_IDENTIFIER = "PersonCivilRegistrationIdentifier"
-_PERSONS = "/".join(
-    _E + name for name in ("IndkomstPersonUddata", "IndkomstOplysningPersonSamling", "IndkomstOplysningPersonStruktur")
-)
-_COMPANY = (
+_PERSONS = f"{_E}IndkomstOplysningPersonSamling/{_E}IndkomstOplysningPersonStruktur"
+_COMPANIES = f"{_E}IndkomstOplysningSamling/{_E}IndberetningPligtigVirksomhed"
+_REPORTS = f"{_E}IndkomstLoenPeriodeSamling/{_E}LoenPeriodeOplysningStruktur"
+"""Persons within the data, companies within a person, reports within a company."""
+_SE_NUMBER = (
     f"{_E}IndberetningPligtigVirksomhedStruktur",
     f"{_E}IndberetningPligtigVirksomhed",
     f"{_VIRKSOMHED}VirksomhedSENummerIdentifikator",
 )
-_PERIOD = (f"{_E}AngivelsePeriodeStruktur", f"{_E}AngivelsePeriode")
-_PERIOD_START = f"{_E}AngivelsePeriodeFraDato"
-_PERIOD_END = f"{_E}AngivelsePeriodeTilDato"
-"""(A) The names of the two dates; that there are two, the start first, is published."""
-_FORM_NUMBER = "BlanketNummerIdentifikator"
-_FIELD_NUMBER = (f"{_E}BlanketFeltEnhedStruktur", f"{_E}BlanketFeltNummerIdentifikator")
+"""Within a company, which has the same name as the element in the middle."""
+_SE_NUMBER_CHARACTERS = 8
+"""The schema gives the length, and does not demand digits."""
+_OWN_ID = _CLASS.format("angivelse") + "AngivelseVirksomhedEgenIdentifikator"
+_PERIOD = (f"{_E}AngivelsePeriodeStruktur", _CLASS.format("angivelse") + "AngivelsePeriode")
+_PERIOD_START = "{http://rep.oio.dk/xkom.dk/xml/schemas/2006/09/01/}StartDate"
+_PERIOD_END = "{http://rep.oio.dk/xkom.dk/xml/schemas/2007/04/15/}EndDate"
+_PERIOD_DURATION = "{http://rep.oio.dk/xkom.dk/xml/schemas/2007/09/01/}DurationMeasure"
+_FORMS = (f"{_E}AngivelseBlanketIndholdStruktur", f"{_E}AngivelseOplysningSamling")
+_FORM_NUMBER = _CLASS.format("blanket") + "BlanketNummerIdentifikator"
+_FIELD_NUMBER = (f"{_E}BlanketFeltEnhedStruktur", _CLASS.format("blanketfelt") + "BlanketFeltNummerIdentifikator")
+_FIELD_TEXT = _CLASS.format("angivelsefelt") + "AngivelseFeltIndholdTekst"
 
 
 def _field(number: int) -> str:
-    """(F) A field's number on the wire: 18 digits, of which the first is 1."""
+    """A field's number as it is sent: 18 digits, of which the first is 1."""
     return f"1{number:017}"
 
 
-FORM_INCOME: Final = "11000"
-"""(F) The form with general information on an income; other forms lie below it and hold its details."""
-FIELD_CVR: Final = _field(6)
-FIELD_KIND: Final = _field(11)
-FIELD_INCOME_TYPE: Final = _field(12)
-"""(F) On form 11000: the CVR number of the SE number (may be missing), the kind of report, and the type of income."""
+_INCOME: Final = "11000"
+"""The form with what an income is; at level 1."""
+_REPORTER, _REPORTERS_CVR, _KIND, _INCOME_TYPE = _field(1), _field(6), _field(11), _field(12)
+_EARNINGS: Final = "16000"
+"""The form with what kind of earnings it is; at level 2, below the other."""
+_MARKED = _field(21)
+"""`1` when this report was reversed later."""
 
-REPORTED: Final = "I"
-REVERSED: Final = "T"
-"""(F) The kinds of report: »indberetning« and »tilbageførsel«."""
-
-WAGES: Final = "00"
-INCOME_TYPES: Final = frozenset({WAGES, "01", "02", "03", "04", "05", "06", "07", "08", "09"})
-"""(F) The types of income; 01 is SU, and 04, 06 and 07 are benefits. (A) Only wages are a job."""
-
-
-class TransactionIdUsed(CallFailed):
-    """The register has seen this request id before: asked again with a new one; it says nothing of its health."""
-
-    reason = "transaction_id_used"
-    again = Again.YES
+_NEEDED: Final[Mapping[str, str]] = {_KIND: "011", _INCOME_TYPE: "012"}
+"""The fields without which a form cannot be read, by the number that an agreement has for them."""
 
 
 class TooMuch(BadRequest):
@@ -104,18 +104,30 @@ class TooMuch(BadRequest):
     alarm = False
 
 
-ERRORS: Final[Mapping[str, type[CallFailed]]] = {
-    "300": NotAuthorised,
-    "2000": UpstreamUnavailable,
-    "490": UpstreamUnavailable,
-    "1000": UpstreamUnavailable,
-    "500": TransactionIdUsed,
-    "410": TooMuch,
-}
-"""What a FejlIdentifikator means; any other is a BadRequest. (A) All of it: the codes but 410 are published for a
-sister service on the same gateway; that too much can be refused is published, with which code is not."""
+class AdvisAlone(CallFailed):
+    """The register has an advis for us and no person: it may mean that there is nothing, or that it did not look.
 
-_GRAVEST_FIRST = (NotAuthorised, BadRequest, UpstreamUnavailable, TransactionIdUsed, TooMuch)
+    STAR takes every advis for an error, so it is no "no data" until the setting ADVIS_MEANS_NONE names its code.
+    """
+
+    reason = "advis"
+
+
+ERRORS: Final[Mapping[int, type[CallFailed]]] = {
+    300: NotAuthorised,
+    2000: UpstreamUnavailable,
+    490: UpstreamUnavailable,
+    1000: UpstreamUnavailable,
+    500: RequestIdUsed,
+    410: TooMuch,
+}
+"""What a FejlIdentifikator means; any other is a BadRequest.
+
+ASSUMED: all of them, after other services of the same gateway. That a question can be too large is published, and with
+which code it is refused is not. Skatteforvaltningen's list of codes for this service would settle it.
+"""
+
+_GRAVEST_FIRST = (NotAuthorised, BadRequest, UpstreamUnavailable, RequestIdUsed, TooMuch)
 """Of several errors the first one here decides: what a person must see to, then what waiting helps against, and last
 what we can put right ourselves."""
 
@@ -126,30 +138,28 @@ _FAULTS: Mapping[str, type[CallFailed]] = {
     "VersionMismatch": BadRequest,
     **dict.fromkeys(security.FAULTS, NotAuthorised),
 }
-"""(F) The fault codes of SOAP 1.1 (4.4.1), what follows a dot refines them; and those of WS-Security, which are about
-our signature, our certificate or our clock."""
+"""The fault codes of SOAP 1.1 (4.4.1), what follows a dot refines them; and those of WS-Security, which are about our
+signature, our certificate or our clock."""
+
+_SCHEMA_FAULT = re.compile(rf"schema|cvc-|validat|pattern|{_PERSON_IDENTIFIER}", re.IGNORECASE)
+"""ASSUMED: how a fault says that the question is not of the schema. The gateway's own text would settle it."""
 
 _UNSIGNED = Security()
 
-_XS_DATE = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:Z|[+-][0-9]{2}:[0-9]{2})?")
-_COMPANY_NUMBER = re.compile(r"[0-9]{8}")
 _CODE = re.compile(r"[0-9A-Za-z]{1,8}")
+_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Report:
-    """One form that a company has reported for one period, both days included. Its repr shows nothing of the citizen.
+class _Unreadable(Exception):
+    """A report that must be left out; `kind` says for what, in a word that metrics and logs can show.
 
-    `kind`, `income_type` and `cvr_number` are fields of form 11000, and None on every other form.
+    `missing` are the needed fields that it lacks.
     """
 
-    se_number: str
-    cvr_number: str | None
-    start: date
-    end: date
-    form: str
-    kind: str | None
-    income_type: str | None
+    def __init__(self, kind: str, missing: frozenset[str] = frozenset()) -> None:
+        super().__init__(kind)
+        self.kind = kind
+        self.missing = missing
 
 
 def shown(code: str) -> str:
@@ -166,10 +176,9 @@ def request(
     *,
     secured: Security = _UNSIGNED,
 ) -> bytes:
-    """The question what was reported about a citizen from the month of `first` to that of `last`, both included.
+    """The question what was reported about a citizen from the tax month of `first` to that of `last`, both included.
 
-    `transaction_id` is the call's request id. Where everything stands is published (F). It is signed as of now, so that
-    each call must have its own.
+    `transaction_id` is the call's request id. The envelope is signed as of now, so that each call must have its own.
     """
     envelope = etree.Element(f"{_SOAP}Envelope", nsmap={"soap": _SOAP[1:-1], "e": _E[1:-1]})
     root = _add(_add(envelope, f"{_SOAP}Body"), f"{_E}IndkomstOplysningPersonHent_I")
@@ -178,12 +187,14 @@ def request(
 
     inddata = _add(root, f"{_E}IndkomstOplysningPersonInddata")
     access = _add(inddata, f"{_E}AbonnentAdgangStruktur")
-    _add(access, _SUBSCRIBER_TYPE, settings.abonnent_type)
-    _add(access, _SUBSCRIPTION_TYPE, settings.abonnement_type)
-    _add(access, _ACCESS_PURPOSE, settings.adgang_formaal)
+    _add(access, _SUBSCRIBER_TYPE, str(settings.abonnent_type))
+    _add(access, _SUBSCRIPTION_TYPE, str(settings.abonnement_type))
+    _add(access, _ACCESS_PURPOSE, str(settings.adgang_formaal))
     subscriber = _add(inddata, f"{_E}AbonnentStruktur")
     company = _add(_add(subscriber, f"{_E}AbonnentVirksomhedStruktur"), f"{_E}AbonnentVirksomhed")
     _add(company, f"{_VIRKSOMHED}VirksomhedSENummerIdentifikator", settings.se_number)
+    if settings.medarbejder_identifikator:
+        _add(subscriber, _CASEWORKER, settings.medarbejder_identifikator)
 
     choice = _add(_add(inddata, f"{_E}IndkomstOplysningValg"), f"{_E}IndkomstPersonSamling")
     search = _add(choice, f"{_E}PersonIndkomstSoegeStruktur")
@@ -205,14 +216,16 @@ def _month(day: date) -> str:
     return f"{day.year:04}{day.month:02}"
 
 
-def read(answer: Answer, cpr: Cpr, secured: Security = _UNSIGNED) -> tuple[Report, ...]:
-    """Every form in an answer about `cpr`; none when the register has nothing, which is no data.
+def read(answer: Answer, cpr: Cpr, settings: EindkomstSettings, secured: Security = _UNSIGNED) -> Reports:
+    """Every report in an answer about `cpr`; none when the register has nothing, which is no data.
+
+    A report that cannot be read is left out and named; only when none can be is the answer a failure.
 
     Raises the CallFailed that the answer means, in this order: WrongPerson when anything in it is about another
     citizen (R7), a SOAP Fault, the HTTP status, InvalidResponse when a signature is wanted and does not hold, the
-    register's own errors (HTTP 200 is not success, and an error counts even when data follow), and InvalidResponse for
-    whatever is not of the contract. Only what cannot be read at all has the status decide first. A refusal may be
-    unsigned, since nothing of it is believed but that there are no data.
+    register's own errors (HTTP 200 is not success, and an error counts even when data follow), AdvisAlone, and
+    InvalidResponse for whatever is not of the contract. Only what cannot be read at all has the status decide first. A
+    refusal may be unsigned, since nothing of it is believed but that there are no data.
     """
     refusal = answer.refusal()
     try:
@@ -224,15 +237,21 @@ def read(answer: Answer, cpr: Cpr, secured: Security = _UNSIGNED) -> tuple[Repor
         raise WrongPerson("the answer holds another person's CPR number")
     fault = document.find(f"{_SOAP}Body/{_SOAP}Fault")
     if fault is not None:
+        if cpr.is_replacement and _is_about_the_schema(fault):
+            # The published pattern of CPR numbers excludes replacement numbers: the register knows none.
+            return Reports()
         raise _fault_failure(fault, answer.retry_after) or refusal or InvalidResponse("a SOAP Fault of no known code")
     if refusal:
         raise refusal
     secured.verify(document, datetime.now(UTC))
     content = _down(document, f"{_SOAP}Body", f"{_E}IndkomstOplysningPersonHent_O")
-    _check_outcome(content, answer.retry_after)
+    outcome = _down(content, f"{_KONTEKST}HovedOplysningerSvar", f"{_KONTEKST}SvarStruktur")
+    _check_for_errors(content, answer.retry_after)
     if None in people:
         raise InvalidResponse("the answer holds a CPR number that is none")
-    return _all_reports(content)
+    persons = _persons(content)
+    _check_advis(outcome, settings, has_persons=bool(persons))
+    return _reports(persons) if persons else Reports()
 
 
 def _document(answer: Answer) -> Element:
@@ -273,112 +292,203 @@ def _person(element: Element) -> Cpr | None:
     return None
 
 
+def _is_about_the_schema(fault: Element) -> bool:
+    """Whether a SOAP Fault blames the question, and for not being of the schema."""
+    text = " ".join(map(str, fault.itertext()))
+    return _fault_code(fault) == "Client" and _SCHEMA_FAULT.search(text) is not None
+
+
 def _fault_failure(fault: Element, retry_after: timedelta | None) -> CallFailed | None:
     """What a SOAP Fault means; None when its code is none of SOAP 1.1."""
-    code = fault.findtext("{*}faultcode", "").strip().rpartition(":")[2].partition(".")[0]
+    code = _fault_code(fault)
     kind = _FAULTS.get(code)
     return kind(f"SOAP Fault {code}", retry_after=retry_after) if kind else None
 
 
-def _check_outcome(content: Element, retry_after: timedelta | None) -> None:
-    """Raises what the register's own errors mean, the gravest of several; logs its notices, by their codes alone."""
-    codes = [_text(_one(error, "{*}FejlIdentifikator")) for error in content.iter("{*}FejlStruktur")]
+def _fault_code(fault: Element) -> str:
+    return fault.findtext("{*}faultcode", "").strip().rpartition(":")[2].partition(".")[0]
+
+
+def _check_for_errors(content: Element, retry_after: timedelta | None) -> None:
+    """Raises what the register's own errors mean, the gravest of several."""
+    codes = [_text(_child(error, "{*}FejlIdentifikator")) or "" for error in content.iter("{*}FejlStruktur")]
     if codes:
         gravest = min(codes, key=lambda code: _GRAVEST_FIRST.index(_meaning(code)))
         raise _meaning(gravest)(f"FejlIdentifikator {shown(gravest)}", retry_after=retry_after)
-    outcome = _down(content, f"{_KONTEKST}HovedOplysningerSvar", f"{_KONTEKST}SvarStruktur")
-    for notice in outcome.iter("{*}AdvisIdentifikator"):
-        log.info("eindkomst_advis", code=shown(_text(notice)))
 
 
 def _meaning(code: str) -> type[CallFailed]:
-    return ERRORS.get(code, BadRequest)
+    number = _integer(code)
+    return BadRequest if number is None else ERRORS.get(number, BadRequest)
 
 
-def _all_reports(content: Element) -> tuple[Report, ...]:
-    reports = tuple(_reports(content))
-    if len(reports) != sum(1 for _ in content.iter("{*}" + _FORM_NUMBER)):
-        # To pass over a form would make a failure look like no data (R8).
-        raise InvalidResponse("the answer holds forms where the contract has none")
-    return reports
+def _check_advis(outcome: Element, settings: EindkomstSettings, *, has_persons: bool) -> None:
+    """Logs what advis there is, by its codes alone. Raises AdvisAlone when it may stand for what was not delivered."""
+    codes = [_text(_child(advis, "{*}AdvisIdentifikator")) or "" for advis in outcome.iter("{*}AdvisStruktur")]
+    for code in codes:
+        log.info("eindkomst_advis", code=shown(code))
+    doubtful = [code for code in codes if _integer(code) not in settings.advis_means_none]
+    if doubtful and not has_persons:
+        raise AdvisAlone(f"AdvisIdentifikator {shown(doubtful[0])} and no person: is it in ADVIS_MEANS_NONE?")
 
 
-def _reports(content: Element) -> Iterator[Report]:
-    for person in content.iterfind(_PERSONS):
-        _one(person, _CPR + _PERSON_IDENTIFIER)
-        for company in person.iterchildren(f"{_E}IndkomstOplysningSamling"):
-            se_number = _company_number(_text(_down(company, *_COMPANY)))
-            for reported in company.iterchildren(f"{_E}IndkomstLoenPeriodeSamling"):
-                yield from _forms(reported, se_number)
+def _integer(text: str) -> int | None:
+    """An xs:integer; None when the text is none, or longer than any code."""
+    return int(text) if _INTEGER.fullmatch(text) else None
 
 
-def _forms(reported: Element, se_number: str) -> Iterator[Report]:
-    """The forms of one period. Those below others are met by lxml's own walk, which no depth of nesting overflows."""
-    period = _down(reported, *_PERIOD)
-    start, end = _date(_one(period, _PERIOD_START)), _date(_one(period, _PERIOD_END))
-    if end < start:
-        raise InvalidResponse("a period ends before it starts")
-    contents = _one(reported, f"{_E}AngivelseBlanketIndholdStruktur")
-    for form in contents.iter(f"{_E}AngivelseOplysningSamling", f"{_E}UnderAngivelseSamling"):
-        number = _text(_one(form, _E + _FORM_NUMBER))
-        cvr_number = kind = income_type = None
-        if number == FORM_INCOME:
-            fields = _fields(form)
-            cvr_number = _company_number(fields[FIELD_CVR]) if fields.get(FIELD_CVR) else None
-            kind, income_type = _required(fields, FIELD_KIND), _required(fields, FIELD_INCOME_TYPE)
-        yield Report(se_number, cvr_number, start, end, number, kind, income_type)
+def _persons(content: Element) -> list[Element]:
+    """The persons' structures, each with its CPR number; none where the register says that it has no data.
+
+    Raises InvalidResponse for whatever might be data in another place or form: that is not "no data" (R8).
+    """
+    if all(child.tag == f"{_KONTEKST}HovedOplysningerSvar" for child in content):
+        return []
+    persons = list(content.iterfind(f"{_E}IndkomstPersonUddata/{_PERSONS}"))
+    if not persons:
+        raise InvalidResponse("the answer holds something, and no person")
+    if any(_child(person, _CPR + _PERSON_IDENTIFIER) is None for person in persons):
+        raise InvalidResponse("the answer holds a person without a CPR number")
+    return persons
 
 
-def _fields(form: Element) -> dict[str, str]:
-    """The form's own fields, by number. Raises InvalidResponse when one is there twice with different texts."""
+def _reports(persons: Iterable[Element]) -> Reports:
+    """What the persons' structures hold. Raises InvalidResponse or NotAuthorised when nothing can be read (R8)."""
+    read: list[Report] = []
+    unreadable: list[tuple[_Unreadable, str]] = []
+    for report, place in _each_report(persons):
+        if isinstance(report, _Unreadable):
+            unreadable.append((report, place))
+        else:
+            read.append(report)
+    if not read:
+        raise _nothing_readable(unreadable)
+    return Reports(tuple(read), tuple(LeftOut(why.kind, place) for why, place in unreadable))
+
+
+def _nothing_readable(unreadable: Sequence[tuple[_Unreadable, str]]) -> CallFailed:
+    """A field that all reports lack is one that the agreement filters (WSDL, rules of use): no repeat brings it."""
+    if not unreadable:
+        return InvalidResponse("the answer holds data, and no report")
+    filtered = frozenset.intersection(*(why.missing for why, _ in unreadable))
+    if filtered:
+        named = " and ".join(sorted(filtered))
+        return NotAuthorised(f"no report has field {named} on form {_INCOME}: does the agreement deliver it?")
+    first, place = unreadable[0]
+    return InvalidResponse(f"none of {len(unreadable)} reports can be read: {first.kind} ({place}), and so on")
+
+
+def _each_report(persons: Iterable[Element]) -> Iterator[tuple[Report | _Unreadable, str]]:
+    """Every report with its place in the answer, for people to find it; and whatever should hold some and does not."""
+    companies = [company for person in persons for company in person.iterfind(_COMPANIES)]
+    reports = 0
+    for number, company in enumerate(companies, 1):
+        se_number = _text(_descendant(company, *_SE_NUMBER)) or ""
+        reported = list(company.iterfind(_REPORTS))
+        if not reported:
+            yield _Unreadable("reports"), f"company {number}"
+        for element in reported:
+            reports += 1
+            for report in _read_report(element, se_number):
+                yield report, f"report {reports}"
+
+
+def _read_report(element: Element, se_number: str) -> Iterator[Report | _Unreadable]:
+    """One for each form 11000 of a report; or why there is none."""
+    forms = _descendant(element, *_FORMS)
+    all_forms = () if forms is None else forms.iterchildren(f"{_E}AngivelseNiveau1")
+    of_income = [form for form in all_forms if _text(_child(form, _FORM_NUMBER)) == _INCOME]
+    if not of_income:
+        yield _Unreadable("forms", frozenset(_NEEDED.values()))
+    for form in of_income:
+        try:
+            yield _read_form(element, form, se_number)
+        except _Unreadable as unreadable:
+            yield unreadable
+
+
+def _read_form(element: Element, form: Element, se_number: str) -> Report:
+    """Raises _Unreadable."""
+    fields = _fields(form, _REPORTER, _REPORTERS_CVR, _KIND, _INCOME_TYPE)
+    missing = frozenset(number for field, number in _NEEDED.items() if not fields.get(field))
+    if missing:
+        raise _Unreadable("field_missing", missing)
+    if fields[_KIND] not in {REPORTED, REVERSED}:
+        raise _Unreadable("kind")
+    of_type = income_type(fields[_INCOME_TYPE])
+    if of_type is None:
+        raise _Unreadable("income_type")
+    own_id = _text(_child(element, _OWN_ID))
+    if not own_id:
+        raise _Unreadable("own_id")
+    if len(se_number) != _SE_NUMBER_CHARACTERS:
+        raise _Unreadable("company_number")
+    period = _descendant(element, *_PERIOD)
+    if period is None:
+        raise _Unreadable("period")
+    start, end, duration = (_text(_child(period, tag)) for tag in (_PERIOD_START, _PERIOD_END, _PERIOD_DURATION))
+    try:
+        days = paid_days(start, end, duration)
+    except UnreadablePeriod:
+        raise _Unreadable("period") from None
+    return Report(
+        se_number=se_number,
+        own_id=own_id,
+        days=days,
+        kind=fields[_KIND],
+        income_type=of_type,
+        marked=_is_marked(form),
+        reporter=fields.get(_REPORTER) or None,
+        reporters_cvr_number=fields.get(_REPORTERS_CVR) or None,
+    )
+
+
+def _is_marked(form: Element) -> bool:
+    """Whether a form 16000 right below says that the report was taken back."""
+    below = form.iterfind(f"{_E}UnderAngivelseSamling/{_E}AngivelseNiveau2")
+    marks = [_fields(one, _MARKED).get(_MARKED) for one in below if _text(_child(one, _FORM_NUMBER)) == _EARNINGS]
+    return "1" in marks
+
+
+def _fields(form: Element, *wanted: str) -> dict[str, str]:
+    """Those of the form's own fields that are wanted, by number. Raises _Unreadable when one has two texts."""
     fields: dict[str, str] = {}
-    for field in form.iterchildren(f"{_E}AngivelseFeltSamling"):
-        number = _text(_down(field, *_FIELD_NUMBER))
-        text = _text(_one(field, f"{_E}AngivelseFeltIndholdTekst"))
+    for field in form.iterfind(f"{_E}AngivelseFeltSamling/{_E}AngivelseFeltIndholdStruktur"):
+        number = _text(_descendant(field, *_FIELD_NUMBER))
+        if number not in wanted:
+            continue
+        text = _text(_child(field, _FIELD_TEXT)) or ""
         if fields.setdefault(number, text) != text:
-            raise InvalidResponse(f"field {_short(number)} is there twice")
+            raise _Unreadable("field_twice")
     return fields
 
 
-def _required(fields: Mapping[str, str], number: str) -> str:
-    if not fields.get(number):
-        raise InvalidResponse(f"field {_short(number)} is missing on form {FORM_INCOME}")
-    return fields[number]
-
-
-def _short(field: str) -> str:
-    return shown(field[-3:])
-
-
 def _down(element: Element, *tags: str) -> Element:
+    """The descendant at the end of these tags. Raises InvalidResponse, naming the first that is missing."""
     for tag in tags:
-        element = _one(element, tag)
+        child = _child(element, tag)
+        if child is None:
+            raise InvalidResponse(f"{tag.rpartition('}')[2]} is missing")
+        element = child
     return element
 
 
-def _one(element: Element, tag: str) -> Element:
-    child = next(element.iterchildren(tag), None)
-    if child is None:
-        raise InvalidResponse(f"{tag.rpartition('}')[2]} is missing")
-    return child
+def _descendant(element: Element, *tags: str) -> Element | None:
+    """The descendant at the end of these tags, if it is there."""
+    at: Element | None = element
+    for tag in tags:
+        if at is None:
+            return None
+        at = _child(at, tag)
+    return at
 
 
-def _text(element: Element) -> str:
-    if len(element):
-        raise InvalidResponse(f"{etree.QName(element).localname} holds more than a text")
-    return (element.text or "").strip()
+def _child(element: Element, tag: str) -> Element | None:
+    return next(element.iterchildren(tag), None)
 
 
-def _company_number(text: str) -> str:
-    if not _COMPANY_NUMBER.fullmatch(text):
-        raise InvalidResponse("a company's number is not of eight digits")
-    return text
-
-
-def _date(element: Element) -> date:
-    """An xs:date; its time zone is dropped, since a day of the calendar is meant wherever it was written."""
-    matched = _XS_DATE.fullmatch(_text(element))
-    if matched:
-        with suppress(ValueError):
-            return date.fromisoformat(matched[1])
-    raise InvalidResponse(f"{etree.QName(element).localname} is no date")
+def _text(element: Element | None) -> str | None:
+    """What an element says, without white space around it: nothing when it holds more than a text; None without it."""
+    if element is None:
+        return None
+    return "" if len(element) else (element.text or "").strip()
