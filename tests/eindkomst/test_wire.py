@@ -423,7 +423,7 @@ def test_an_advis_without_a_person_is_a_failure_and_never_no_data(codes):
 
 
 def test_a_failure_by_advis_names_its_code_and_the_setting_and_counts_for_nothing():
-    with pytest.raises(AdvisAlone, match="77.*ADVIS_MEANS_NONE"):
+    with pytest.raises(AdvisAlone, match=r"77.*ADVIS_MEANS_NONE"):
         answer_of(response(outcome(notice("77", "om 6102991234"))))
     assert AdvisAlone.reason == "advis"
     assert AdvisAlone.again is Again.NEVER
