@@ -14,7 +14,7 @@ from config.settings import UpstreamSettings
 from config.windows import closed_until
 from workers import metrics, names, trace
 from workers.resilience import deadline
-from workers.resilience.admission import Admission
+from workers.resilience.admission import Admission, Permit
 from workers.resilience.client import Answer, HttpClient, Question
 from workers.resilience.errors import (
     CallFailed,
@@ -23,7 +23,9 @@ from workers.resilience.errors import (
     RetryBudgetSpent,
     ServiceWindow,
     UpstreamError,
+    WrongPerson,
 )
+from workers.resilience.reading import Reader
 from workers.resilience.retry import AgainByError, error_of, jittered_wait, would_pass_deadline
 from workers.resilience.trail import LookUpTrail, Trail
 from workers.trace import Kind, Span
@@ -38,7 +40,8 @@ class Exchange(Generic[T]):
     """What a register supplies for one call.
 
     `question` is given the call's request id, at most 46 characters, and makes the request. `read` makes the result of
-    the answer, whatever its HTTP status, or raises the CallFailed that the answer means.
+    the answer, whatever its HTTP status, or raises the CallFailed that the answer means; of a long answer it does so in
+    a thread, so that it may use what is given to it alone.
     """
 
     question: Callable[[str], Question]
@@ -64,6 +67,8 @@ class Upstream:
         self._admission = admission
         self._trail = trail
         self._sleep = sleep
+        self._reader = Reader(name)
+        self._cutting_off: set[asyncio.Task[None]] = set()
 
     async def ask(self, exchange: Exchange[T]) -> T:
         """The result of `exchange`. Raises UpstreamError: the last attempt's, or NotCalled when none was made."""
@@ -84,6 +89,7 @@ class Upstream:
     async def close(self) -> None:
         """Closes the connections."""
         await self._http.close()
+        self._reader.close()
 
     def _retrying(self) -> AsyncRetrying:
         return AsyncRetrying(
@@ -131,7 +137,11 @@ class Upstream:
                 if seconds <= 0:
                     raise DeadlinePassed
                 headers = {"x-requestId": request_id, trace.HEADER: span.context.header}
-                return exchange.read(await self._http.send(exchange.question(request_id), headers, seconds))
+                answer = await self._http.send(exchange.question(request_id), headers, seconds)
+                left = seconds - (time.monotonic() - began)
+                return await self._reader.read(
+                    exchange.read, answer, left, lambda error: self._came_late(permit, error, request_id)
+                )
             except BaseException as error:
                 ended_with = error
                 raise
@@ -140,6 +150,17 @@ class Upstream:
                 trail.answered("answered" if ended_with is None else _reason(ended_with))
                 await self._admission.record(permit, ended_with, took)
                 self._report(span, ended_with, took, request_id)
+
+    def _came_late(self, permit: Permit, error: BaseException, request_id: str) -> None:
+        """What an answer meant for which nobody waits any more: another person's still cuts the upstream off (R7)."""
+        if isinstance(error, WrongPerson):
+            metrics.ALARMS.labels(self.name, error.reason).inc()
+            log.critical(
+                "upstream_alarm", upstream=self.name, outcome=error.reason, request_id=request_id, detail=str(error)
+            )
+            task = asyncio.create_task(self._admission.record(permit, error, timedelta(0)))
+            self._cutting_off.add(task)
+            task.add_done_callback(self._cutting_off.discard)
 
     def _report(self, span: Span, error: BaseException | None, took: timedelta, request_id: str) -> None:
         outcome = "answered" if error is None else _reason(error)
