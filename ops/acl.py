@@ -73,11 +73,12 @@ def _worker(register: str, upstreams: Iterable[str]) -> dict[str, Grant]:
             keys=(
                 *_QUEUES, *_UNACKED, *_KOMBU, *admission,
                 f"lease:{{{register}}}:*", f"wanted:{{{register}}}", f"alive:{register}*",
-                f"timetable:*:{{{register}}}", "timetable:active",
+                f"timetable:*:{{{register}}}", "timetable:active", f"partial:{register}",
             ),
             channels=(*_CONTROL_CHANNELS, "events:admission"),
             commands=(*_DATA, *_SUBSCRIBE, *_LOOK),
-            why="takes its messages, puts back those of the dead, leases, admission, schedule, a sign of life",
+            why="takes its messages, puts back those of the dead, leases, admission, schedule, signs of life and of "
+            "what was left out",
         ),
         "ledger": Grant(
             keys=("overrides", *_AUDIT),
@@ -127,7 +128,7 @@ def _grants() -> dict[str, dict[str, Grant]]:
     grants["portal"] = {
         "broker": Grant(
             keys=(*_QUEUES, *_KOMBU, "lease:*", "wanted:*", "admission:*", "limits*", "timetable:*"),
-            reads=("alive:*", *_UNACKED),
+            reads=("alive:*", "partial:*", *_UNACKED),
             channels=("events:admission",),
             commands=(*_DATA, *_PUBLISH, *_LOOK),
             why="asks for refreshes and deliveries, sets overrides, shows the state of all",
@@ -138,10 +139,10 @@ def _grants() -> dict[str, dict[str, Grant]]:
             why="takes fault reports, shows and replays them; overrides; dismissed banners; its audit log's head",
         ),
         "cache": Grant(
-            keys=("entry:*", "citizen:*", "booked:*"),
+            keys=("entry:*", "citizen:*", "booked:*", "employer:*"),
             channels=("events:*",),
             commands=(*_DATA, *_SUBSCRIBE, *_LOOK),
-            why="reads pages, marks what was asked for and booked, knows whose id it is",
+            why="reads pages, marks what was asked for and booked, knows whose id it is; `keys reseal` is run there",
         ),
     }
     grants[OPERATOR] = {

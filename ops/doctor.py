@@ -15,11 +15,11 @@ from redis.asyncio import Redis
 from rich.console import Console
 from rich.table import Table
 
-from config.celery import QUEUES
+from config.celery import QUEUES, REGISTERS
 from config.settings import PREFIX, UPSTREAMS, Settings, SettingsError, environment_problems
 from config.windows import DENMARK, closed_until
 from ops.console import open_settings
-from workers import heartbeat
+from workers import heartbeat, partial_answers
 from workers.audit import usable
 from workers.booking_vendor.outbox import DEAD_LETTERS
 from workers.booking_vendor.reports import outbox
@@ -75,6 +75,7 @@ async def _examine(settings: Settings) -> list[Finding]:
             *_certificates(settings, services),
             *await asyncio.gather(*(_upstream(services, name) for name in UPSTREAMS)),
             *[finding async for finding in _workers(services)],
+            *[finding async for finding in _answers(services)],
             *[finding async for finding in _reports(services)],
         ]
     finally:
@@ -226,6 +227,24 @@ async def _workers(services: Services) -> AsyncIterator[Finding]:
         yield Finding(f"workers of {queue}", Verdict.FAIL, "no task was carried out for a while", advice)
     if not silent:
         yield Finding("workers", Verdict.OK, f"all {len(QUEUES)} queues are consumed")
+
+
+async def _answers(services: Services) -> AsyncIterator[Finding]:
+    try:
+        found = await partial_answers.look(services.coordination, REGISTERS)
+    except REDIS_DOWN:
+        yield Finding("answers", Verdict.WARN, "cannot be known without the broker's Redis")
+        return
+    partial = {name: one for name, one in found.items() if one is not None}
+    for name, one in partial.items():
+        since, last = (moment.astimezone(DENMARK) for moment in (one.since, one.last))
+        seen = f"partial: {one.told} could not be read, since {since:%Y-%m-%d %H:%M}, last at {last:%Y-%m-%d %H:%M}"
+        advice = (
+            "the rest is shown; log lines `items_left_out` say where (docs/operations.md, RegisterbroRegisterPartial)"
+        )
+        yield Finding(f"answers of {name}", Verdict.WARN, seen, advice)
+    if not partial:
+        yield Finding("answers", Verdict.OK, "nothing was left out of a register's answer within the last hour")
 
 
 async def _reports(services: Services) -> AsyncIterator[Finding]:

@@ -104,9 +104,16 @@ def _row(seen: UpstreamView) -> list[str]:
         upcoming = f"probe {_clock(seen.next_probe)}" if seen.next_probe else ""
     failure = f"{_clock(seen.last_failure)} {seen.last_failure_reason or ''}".strip()
     return [
-        seen.state, _clock(seen.since), f"{seen.failures} {share}", f"{seen.slow} {share}",
+        _state(seen), _clock(seen.since), f"{seen.failures} {share}", f"{seen.slow} {share}",
         f"{seen.in_flight} of {seen.limit}", _clock(seen.last_success), failure, upcoming,
     ]  # fmt: skip
+
+
+def _state(seen: UpstreamView) -> str:
+    """The breaker's, and below it what could not be read of the register's answers."""
+    if seen.partial is None:
+        return seen.state
+    return f"{seen.state}\npartial: {seen.partial.told} since {_clock(seen.partial.since)}"
 
 
 def _queue_table(found: Mapping[str, UpstreamView]) -> Table:

@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from config.celery import QUEUES, REGISTERS
 from config.settings import UPSTREAMS
-from workers import heartbeat, observed
+from workers import heartbeat, observed, partial_answers
 from workers.booking_vendor import reports
 from workers.domain.cpr import Cpr
 from workers.resilience.admission import Ordered, Override
@@ -45,6 +45,7 @@ async def test_every_upstream_and_every_queue_is_there_before_anything_happened(
     assert {seen["queue_oldest_seconds", queue] for queue in QUEUES} == {0.0}
     assert {seen["queue_consumed", queue] for queue in QUEUES} == {0.0}
     assert {seen["schedule_lag_seconds", name] for name in REGISTERS} == {0.0}
+    assert {seen["register_partial", name] for name in REGISTERS} == {0.0}
     assert seen["fault_reports_oldest_undelivered_seconds",] == 0.0
     assert seen["dead_letters",] == 0.0
     assert {seen["redis_up", server] for server in ("broker", "coordination", "ledger", "cache")} == {1.0}
@@ -53,12 +54,14 @@ async def test_every_upstream_and_every_queue_is_there_before_anything_happened(
 async def test_what_changes_is_seen(services, scrape, app):
     await services.admission("udb").order(Ordered(Override.FORCED_OPEN, "somebody", 0, "planned work"))
     await heartbeat.mark(services.coordination, "su")
+    await partial_answers.note(services.coordination, "eindkomst", {"period": 1})
     await services.timetable.note("a" * 52, HOUR, None, {"ydelse": -HOUR})
     app.send_task("eindkomst.refresh", args=["a" * 52], queue="eindkomst")
     await reports.submit(services, ME, "Zebrafinken sang", idempotency_key="k")
     seen = await asyncio.to_thread(scrape)
     assert (seen["breaker_state", "forced_open", "udb"], seen["breaker_state", "closed", "udb"]) == (1.0, 0.0)
     assert (seen["queue_consumed", "su"], seen["queue_consumed", "udb"]) == (1.0, 0.0)
+    assert (seen["register_partial", "eindkomst"], seen["register_partial", "udb"]) == (1.0, 0.0)
     assert seen["schedule_lag_seconds", "ydelse"] >= 3600
     assert (seen["schedule_due", "ydelse"], seen["schedule_active", "ydelse"]) == (1.0, 1.0)
     assert seen["queue_messages", "eindkomst"] == 1.0
@@ -120,6 +123,48 @@ async def test_the_same_is_given_to_operators(services, app):
     assert seen.queues["udb.bulk"].messages == 1
     assert seen.queues["udb.bulk"].oldest_seconds >= 0
     assert (seen.schedule.active, seen.schedule.lag_seconds) == (0, 0)
+
+
+async def test_a_partial_register_is_told_with_kinds_and_times(services):
+    await partial_answers.note(services.coordination, "eindkomst", {"period": 2, "income_type": 1})
+    first = (await observed.upstreams(services))["eindkomst"].partial
+    await partial_answers.note(services.coordination, "eindkomst", {"period": 1})
+    seen = await observed.upstreams(services)
+    found = seen["eindkomst"].partial
+    assert (found.items, found.kinds) == (4, {"income_type": 1, "period": 3})
+    assert found.since == first.since <= first.last <= found.last
+    assert {name for name, one in seen.items() if one.partial} == {"eindkomst"}
+
+
+@pytest.mark.parametrize(
+    ("kinds", "told"),
+    [
+        ({"period": 1}, "1 item (period)"),
+        ({"period": 3}, "3 items (period)"),
+        ({"period": 2, "income_type": 1}, "3 items (income_type 1, period 2)"),
+    ],
+)
+async def test_a_partial_register_is_told_in_few_words(services, kinds, told):
+    await partial_answers.note(services.coordination, "su", kinds)
+    assert (await partial_answers.look(services.coordination, ["su"]))["su"].told == told
+
+
+async def test_when_an_hour_has_passed_a_register_is_partial_no_more_and_begins_anew(services):
+    await partial_answers.note(services.coordination, "su", {"period": 7})
+    # As the server does when the hour is over.
+    await services.coordination.pexpire("partial:su", 1)
+    while await services.coordination.exists("partial:su"):
+        await asyncio.sleep(0.001)
+    assert await partial_answers.look(services.coordination, ["su"]) == {"su": None}
+    await partial_answers.note(services.coordination, "su", {"period": 1})
+    assert (await partial_answers.look(services.coordination, ["su"]))["su"].items == 1
+
+
+async def test_each_answer_with_items_left_out_begins_the_hour_anew(services):
+    await partial_answers.note(services.coordination, "su", {"period": 1})
+    await services.coordination.pexpire("partial:su", 60_000)
+    await partial_answers.note(services.coordination, "su", {"period": 1})
+    assert await services.coordination.pttl("partial:su") > 3_500_000
 
 
 async def test_what_is_no_register_has_no_schedule_and_what_has_no_worker_no_queue(services):

@@ -5,9 +5,10 @@ from datetime import timedelta
 
 import pytest
 
+from workers import partial_answers
 from workers.cache.leases import CITIZENS_WISH
 from workers.domain.cpr import Cpr
-from workers.domain.overview import Normalised, SuAttempts, UnknownValue
+from workers.domain.overview import LeftOut, Normalised, SuAttempts, UnknownValue
 from workers.register import Fetched, Register
 from workers.resilience.errors import UpstreamTimeout
 
@@ -151,6 +152,103 @@ async def test_of_an_answer_full_of_unknown_values_ten_are_named_each_once_and_t
     named = [line["value"] for line in logged if line["event"] == "unknown_value_left_out"]
     assert named == [f"TYPE {n}" for n in range(10)]
     assert [line["more"] for line in logged if line["event"] == "unknown_values_left_out"] == [490]
+
+
+def without(*left_out):
+    """The data, from an answer of which these had to be left out."""
+    return Fetched(Normalised(DATA.normalised.sections, left_out=left_out))
+
+
+SOME = without(LeftOut("period", "report 3"), LeftOut("income_type", "report 9"), LeftOut("period", "report 17"))
+
+
+async def partial(services):
+    return (await partial_answers.look(services.coordination, ["su"]))["su"]
+
+
+async def test_an_answer_of_which_items_were_left_out_is_stored_as_any_other(services, me):
+    await fetching(SOME).refresh(services, me)
+    assert (await entry(services, me)).sections == {"su_attempts": [{"count": 2}]}
+    assert (await entry(services, me)).failure is None
+    assert not await still_wanted(services, me)
+
+
+async def test_items_that_were_left_out_are_counted_by_kind(services, me):
+    from workers.metrics import ITEMS_LEFT_OUT
+
+    counters = [ITEMS_LEFT_OUT.labels("su", kind) for kind in ("period", "income_type")]
+    before = [counter._value.get() for counter in counters]
+    await fetching(SOME).refresh(services, me)
+    assert [counter._value.get() for counter in counters] == [before[0] + 2, before[1] + 1]
+
+
+async def test_items_that_were_left_out_are_one_line_that_says_where_they_stood(services, me, logged):
+    await fetching(SOME).refresh(services, me)
+    (line,) = (line for line in logged if line["event"] == "items_left_out")
+    assert line == {
+        "event": "items_left_out", "log_level": "warning", "register": "su", "citizen": me, "number": 3,
+        "kinds": {"period": 2, "income_type": 1},
+        "places": {"period": ["report 3", "report 17"], "income_type": ["report 9"]},
+    }  # fmt: skip
+
+
+async def test_of_thousands_of_items_the_line_and_the_note_are_as_short_as_of_a_few(services, me, logged):
+    await fetching(without(*(LeftOut("period", f"report {n}") for n in range(50_000)))).refresh(services, me)
+    (line,) = (line for line in logged if line["event"] == "items_left_out")
+    assert (line["number"], line["kinds"]) == (50_000, {"period": 50_000})
+    assert line["places"] == {"period": ["report 0", "report 1", "report 2"]}
+    assert len(await services.coordination.hgetall("partial:su")) == 3
+    assert (await partial(services)).items == 50_000
+
+
+async def test_after_an_answer_with_items_left_out_the_register_is_partial_for_an_hour(services, me):
+    assert await partial(services) is None
+    await fetching(SOME).refresh(services, me)
+    found = await partial(services)
+    assert (found.items, found.kinds, found.since) == (3, {"income_type": 1, "period": 2}, found.last)
+    assert 3_500_000 < await services.coordination.pttl("partial:su") <= 3_600_000
+
+
+async def test_what_is_noted_of_a_partial_register_holds_nothing_of_the_citizen(services, me):
+    await fetching(SOME).refresh(services, me)
+    noted = await services.coordination.hgetall("partial:su")
+    assert set(noted) == {b"since", b"last", b"kind:period", b"kind:income_type"}
+    assert all(value.isdigit() for value in noted.values())
+
+
+async def test_a_whole_answer_leaves_what_is_noted_as_it_is(services, me):
+    await fetching(SOME).refresh(services, me)
+    before = await partial(services)
+    await services.entries.outdate(me, "su")
+    await services.leases.acquire(me, "su", MINUTE, CITIZENS_WISH)
+    await fetching(DATA).refresh(services, me)
+    assert await partial(services) == before
+
+
+async def test_an_answer_that_is_whole_says_nothing(services, me, logged):
+    await fetching(DATA).refresh(services, me)
+    assert await partial(services) is None
+    assert [line for line in logged if line["event"] == "items_left_out"] == []
+
+
+async def test_what_cannot_be_noted_fails_no_refresh_and_one_line_says_so(services, me, logged):
+    await services.coordination.set("partial:su", "not a hash")
+    await fetching(SOME).refresh(services, me)
+    assert (await entry(services, me)).sections == {"su_attempts": [{"count": 2}]}
+    assert not await still_wanted(services, me)
+    assert [line["register"] for line in logged if line["event"] == "partial_answer_not_noted"] == ["su"]
+
+
+async def test_an_answer_with_items_left_out_is_stored_though_the_coordination_is_gone(services, me, empty_redis):
+    async def fetch(services, cpr):
+        empty_redis["broker"].process.kill()
+        return SOME
+
+    try:
+        await Register("su", fetch).refresh(services, me)
+    finally:
+        empty_redis["broker"].start()
+    assert (await entry(services, me)).sections == {"su_attempts": [{"count": 2}]}
 
 
 @pytest.mark.parametrize("argument", ["6102991234", "", None, 7])

@@ -39,6 +39,9 @@ ENTRY_AGE = Histogram(
 UNKNOWN_VALUES = Counter(
     "registerbro_unknown_values_total", "Items left out for a value the contract does not know", ["register", "field"]
 )
+ITEMS_LEFT_OUT = Counter(
+    "registerbro_items_left_out_total", "Items of answers left out as they could not be read", ["register", "kind"]
+)
 UNREADABLE = Counter("registerbro_unreadable_total", "Sealed values that did not open, by what they were", ["what"])
 CERTIFICATE_EXPIRY = Gauge(
     "registerbro_certificate_expiry_timestamp_seconds",

@@ -18,11 +18,12 @@ from pydantic import BaseModel, ConfigDict
 from config.celery import QUEUES, REGISTERS, WORKERS
 from config.settings import UPSTREAMS, Settings
 from config.windows import closed_until
-from workers import heartbeat
+from workers import heartbeat, partial_answers
 from workers.booking_vendor import reports
 from workers.booking_vendor.outbox import Standing as ReportsStanding
 from workers.cache.timetable import Standing
 from workers.connections import REDIS_DOWN
+from workers.partial_answers import PartialView
 from workers.queues import BrokerDown, Queued, Waiting
 from workers.resilience.admission import Override, State
 from workers.runtime import Runtime, Services
@@ -87,14 +88,17 @@ class UpstreamView(_Frozen):
     window_until: datetime | None
     queues: dict[str, QueueView]
     schedule: ScheduleView | None
+    partial: PartialView | None
+    """Set while items of a register's answers could not be read, and for an hour after the last."""
 
 
 async def upstreams(services: Services) -> dict[str, UpstreamView]:
     """The health of every upstream. Raises REDIS_DOWN errors; a broker that does not tell leaves its part out."""
-    seen, queues, consumed = await asyncio.gather(
+    seen, queues, consumed, partial = await asyncio.gather(
         asyncio.gather(*(_admission(services, name) for name in UPSTREAMS)),
         _or_none(queued(services)),
         heartbeat.consumed(services.coordination, QUEUES),
+        partial_answers.look(services.coordination, REGISTERS),
     )
     schedules = dict(
         zip(REGISTERS, await asyncio.gather(*(services.timetable.look(name) for name in REGISTERS)), strict=True)
@@ -107,6 +111,7 @@ async def upstreams(services: Services) -> dict[str, UpstreamView]:
                     for queue in WORKERS.get(name, ())
                 },
                 "schedule": _schedule_view(schedules[name]) if name in schedules else None,
+                "partial": partial.get(name),
             }
         )
         for name, one in zip(UPSTREAMS, seen, strict=True)
@@ -158,6 +163,7 @@ async def _admission(services: Services, name: str) -> UpstreamView:
         window_until=closed_until(services.settings.upstream(name).service_windows, datetime.now(UTC)),
         queues={},
         schedule=None,
+        partial=None,
     )
 
 
@@ -263,7 +269,13 @@ async def _of_coordination(services: Services) -> list[Metric]:
         )
     )
     consumed = await heartbeat.consumed(services.coordination, QUEUES)
-    return [*_admission_gauges(seen), *(await _schedule_gauges(services)), _consumed_gauge(consumed)]
+    partial = await partial_answers.look(services.coordination, REGISTERS)
+    return [
+        *_admission_gauges(seen),
+        *(await _schedule_gauges(services)),
+        _consumed_gauge(consumed),
+        _partial_gauge(partial),
+    ]
 
 
 def _admission_gauges(seen: Mapping[str, Mapping[str, str]]) -> Iterator[Metric]:
@@ -324,6 +336,11 @@ async def _schedule_gauges(services: Services) -> list[Metric]:
 def _consumed_gauge(consumed: Mapping[str, bool]) -> Metric:
     text = "Whether a task of a queue was carried out within the last seconds"
     return _gauge("queue_consumed", text, "queue", {queue: float(alive) for queue, alive in consumed.items()})
+
+
+def _partial_gauge(partial: Mapping[str, PartialView | None]) -> Metric:
+    text = "Whether items of a register's answers could not be read within the last hour"
+    return _gauge("register_partial", text, "register", {name: float(one is not None) for name, one in partial.items()})
 
 
 async def _of_broker(services: Services) -> list[Metric]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,14 +15,14 @@ from kombu.exceptions import OperationalError
 
 from config.celery import REGISTERS, bulk
 from config.settings import RegisterSettings
-from workers import audit, heartbeat, metrics, runtime
+from workers import audit, heartbeat, metrics, partial_answers, runtime
 from workers.cache.citizens import is_citizen_id
 from workers.cache.entries import Entry
 from workers.cache.leases import Lease, NotTaken, Purpose
 from workers.cache.timetable import after_failure, ahead_of_expiry
 from workers.connections import REDIS_DOWN
 from workers.domain.cpr import Cpr
-from workers.domain.overview import Normalised, UnknownValue, sections_of
+from workers.domain.overview import LeftOut, Normalised, UnknownValue, sections_of
 from workers.queues import publish
 from workers.resilience import deadline
 from workers.resilience.errors import CircuitOpen, NotCalled, UpstreamError
@@ -40,6 +40,8 @@ AT_ONCE = 10
 """How many of a message's citizens are refreshed at a time: a message lasts as long as five of them."""
 UNKNOWN_VALUES_NAMED = 10
 """How many of an answer's unknown values are named in the log: as many as a register may add at a time, and more."""
+PLACES_NAMED = 3
+"""How many places of each kind of item that was left out are named in the log: enough to look one up."""
 FULL_AGAIN_AFTER = timedelta(milliseconds=100)
 """How long a refresh of the schedule waits for room before it asks again."""
 
@@ -222,6 +224,7 @@ class Register:
                 fresh_for=fresh_for,
                 usable_for=settings.usable_for,
             )
+            await self._tell_of_left_out(services, citizen_id, fetched.normalised.left_out)
             outcome = await self._kept(services, citizen_id) if stored else "superseded"
             return Ended(outcome, ahead_of_expiry(fresh_for, fresh_for, settings.refresh_ahead))
         await self._fail(services, citizen_id, reason, began, retry_after)
@@ -258,6 +261,26 @@ class Register:
             log.warning("unknown_value_left_out", register=self.name, field=unknown.field, value=unknown.value)
         if more := len(named[UNKNOWN_VALUES_NAMED:]):
             log.warning("unknown_values_left_out", register=self.name, more=more)
+
+    async def _tell_of_left_out(self, services: Services, citizen_id: str, left_out: Sequence[LeftOut]) -> None:
+        """Counts all of them, and has the register be partial; one line for an answer, which may hold thousands."""
+        if not left_out:
+            return
+        places: defaultdict[str, list[str]] = defaultdict(list)
+        for item in left_out:
+            places[item.kind].append(item.place)
+        kinds = {kind: len(found) for kind, found in places.items()}
+        for kind, count in kinds.items():
+            metrics.ITEMS_LEFT_OUT.labels(self.name, kind).inc(count)
+        log.warning(
+            "items_left_out",
+            register=self.name,
+            citizen=citizen_id,
+            number=len(left_out),
+            kinds=kinds,
+            places={kind: found[:PLACES_NAMED] for kind, found in places.items()},
+        )
+        await partial_answers.note(services.coordination, self.name, kinds)
 
 
 def _without_fetching(settings: RegisterSettings, entry: Entry, schedule: "Schedule | None") -> "Ended | None":

@@ -30,11 +30,13 @@ def resealing(cache, ledger):
 
 
 async def fill(cache, ledger, key):
-    """A citizen, an entry and a fault report; returns the citizen's id."""
+    """A citizen, an entry, a report and an employer's name, beside one in the clear; returns the citizen's id."""
     sealer = Sealer([key])
     citizen_id = await Citizens(cache, sealer, lambda: (b"a pepper for tests alone",), HOUR).remember(CPR)
     content = {"su_attempts": [SuAttempts(count=2)]}
     await Entries(cache, sealer).store(citizen_id, "su", content, age=timedelta(0), fresh_for=HOUR, usable_for=2 * HOUR)
+    await cache.set("employer:12345678", sealer.seal(b"Zebra Finke", "employer:12345678"), ex=3600)
+    await cache.set("employer:22222222", b"Bageren ApS", ex=3600)
     report = "{reports}:report:1"
     await ledger.hset(
         report,
@@ -54,21 +56,24 @@ async def test_everything_is_found_with_the_key_that_sealed_it(resealing, cache,
     await fill(cache, ledger, OLD)
     old = key_id(OLD)
     assert await values(resealing) == [
-        (Kind.CITIZEN, old), (Kind.ENTRY, old), (Kind.REPORT, old), (Kind.REPORT, old),
+        (Kind.CITIZEN, old), (Kind.EMPLOYER, old), (Kind.ENTRY, old), (Kind.REPORT, old), (Kind.REPORT, old),
     ]  # fmt: skip
 
 
 async def test_everything_opens_with_the_new_key_alone_afterwards_and_ends_as_before(resealing, cache, ledger):
     who = await fill(cache, ledger, OLD)
-    before = await cache.pttl(f"citizen:{{{who}}}"), await cache.pttl(f"entry:{{{who}}}:su")
-    assert [opened async for opened in resealing.renew_all()] == [True] * 4
-    after = await cache.pttl(f"citizen:{{{who}}}"), await cache.pttl(f"entry:{{{who}}}:su")
+    kept = (f"citizen:{{{who}}}", f"entry:{{{who}}}:su", "employer:12345678", "employer:22222222")
+    before = [await cache.pttl(key) for key in kept]
+    assert [opened async for opened in resealing.renew_all()] == [True] * 5
+    after = [await cache.pttl(key) for key in kept]
     assert all(0 < now <= then for now, then in zip(after, before, strict=True))
     new = Sealer([NEW])
     assert await Citizens(cache, new, lambda: (b"a pepper for tests alone",), HOUR).recall(who) == CPR
     entry = (await Entries(cache, new).read(who, ["su"]))["su"]
     assert (entry.sections, entry.fresh) == ({"su_attempts": [{"count": 2}]}, True)
     assert new.open(await ledger.hget("{reports}:report:1", "content"), "{reports}:report:1#content") == b"text"
+    assert new.open(await cache.get("employer:12345678"), "employer:12345678") == b"Zebra Finke"
+    assert await cache.get("employer:22222222") == b"Bageren ApS"
     assert [opened async for opened in resealing.renew_all()] == []
 
 
@@ -77,7 +82,7 @@ async def test_what_changed_in_the_meantime_is_left_as_it_is(resealing, cache, l
     found = [value async for value in resealing.values()]
     await fill(cache, ledger, NEW)
     changed = await cache.get(f"citizen:{{{who}}}")
-    assert [await resealing.renew(value) for value in found] == [False] * 4
+    assert [await resealing.renew(value) for value in found] == [False] * 5
     assert await cache.get(f"citizen:{{{who}}}") == changed
     assert sealed_with(changed) == key_id(NEW)
 
@@ -87,12 +92,12 @@ async def test_what_was_removed_in_the_meantime_does_not_come_back(resealing, ca
     found = [value async for value in resealing.values()]
     await cache.flushdb()
     await ledger.flushdb()
-    assert [await resealing.renew(value) for value in found] == [False] * 4
+    assert [await resealing.renew(value) for value in found] == [False] * 5
     assert await cache.dbsize() == await ledger.dbsize() == 0
 
 
 async def test_what_no_key_opens_is_counted_and_left(resealing, cache, ledger):
     who = await fill(cache, ledger, b"x" * 32)
     before = await cache.get(f"citizen:{{{who}}}")
-    assert [opened async for opened in resealing.renew_all()] == [False] * 4
+    assert [opened async for opened in resealing.renew_all()] == [False] * 5
     assert await cache.get(f"citizen:{{{who}}}") == before

@@ -117,7 +117,7 @@ async def eindkomst_signed(upstream: Upstream) -> object:
 
 async def cvr(upstream: Upstream) -> object:
     # The cache is asked before and told afterwards, by `names`, which `tests/eindkomst/test_employers.py` tests.
-    return await Employers(upstream, CvrSettings(), None)._ask(["11111111"])
+    return await Employers(upstream, CvrSettings(), None, None)._ask(["11111111"])
 
 
 async def delivery(upstream: Upstream) -> object:

@@ -1,5 +1,6 @@
 """What somebody on call is told at 3 a.m.: each thing that is wrong by its name, with what to do."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -18,6 +19,7 @@ from ops.local import DEMO_CREDENTIALS
 from simulators import Simulation
 from simulators.authority import Authority
 from simulators.gateway import Gateway
+from workers import partial_answers
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +139,19 @@ def test_a_certificate_that_an_upstream_refuses_is_told_as_that(examine, simulat
     assert (status, list(wrong(findings))) == (1, ["certificate of udb", "upstream: udb"])
     assert "certificate was refused" in wrong(findings)["upstream: udb"]["seen"]
     assert "agreed on" in wrong(findings)["upstream: udb"]["advice"]
+
+
+async def test_a_partial_register_is_named_with_kinds_times_and_what_to_do(examine, services):
+    status, findings = await asyncio.to_thread(examine)
+    assert [finding["verdict"] for finding in findings if finding["check"] == "answers"] == ["ok"]
+    await partial_answers.note(services.coordination, "eindkomst", {"period": 2, "income_type": 1})
+    status, findings = await asyncio.to_thread(examine)
+    assert (status, list(wrong(findings))) == (0, ["answers of eindkomst"])
+    finding = wrong(findings)["answers of eindkomst"]
+    assert finding["verdict"] == "warn"
+    assert finding["seen"].startswith("partial: 3 items (income_type 1, period 2) could not be read, since 20")
+    assert "`items_left_out`" in finding["advice"]
+    assert "docs/operations.md, RegisterbroRegisterPartial" in finding["advice"]
 
 
 def test_a_misspelt_setting_is_told(examine):

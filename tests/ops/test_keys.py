@@ -1,5 +1,6 @@
 """Keys that change, and citizens who are forgotten, while everything runs; each service signs in as itself."""
 
+import base64
 import json
 import os
 import subprocess
@@ -12,6 +13,7 @@ from ops.local import installation, wait_for
 from portal.web import signing
 from simulators import citizens
 from simulators.control import Control
+from workers.cache.sealing import Sealer
 from workers.domain.cpr import Cpr
 
 pytestmark = pytest.mark.xdist_group("processes")
@@ -108,11 +110,17 @@ def test_a_new_key_seals_while_everything_runs_and_the_old_one_can_go(here, visi
 
 def test_where_it_can_a_rotation_seals_anew_by_itself(here, visit, registerbro):
     fetched(visit())
+    key, place = base64.urlsafe_b64decode((here.directory / "sealing_keys").read_text()), "employer:12345678"
+    with here.redis["cache"].client() as cache:
+        cache.mset({place: Sealer([key]).seal(b"Zebra Finke", place), "employer:22222222": b"Bageren ApS"})
+    assert [one["employer"] for one in counts(registerbro)["sealing_keys"]] == [1]
     rotated = registerbro("keys", "rotate", "sealing", "--wait", "2")
     assert rotated.returncode == 0, rotated.stderr
     assert "sealed anew: " in rotated.stdout
     new, old = counts(registerbro)["sealing_keys"]
     assert (new["entry"], old["citizen"], old["entry"]) == (1, 0, 0)
+    assert (new["employer"], old["employer"]) == (1, 0)
+    assert "1 employers" in registerbro("keys", "status").stdout
 
 
 def test_a_key_that_is_lost_is_named_and_its_citizens_are_fetched_anew(here, visit, registerbro):

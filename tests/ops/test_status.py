@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from config.settings import UPSTREAMS
+from workers import partial_answers
 
 
 @pytest.fixture
@@ -37,6 +38,17 @@ def test_an_override_is_shown_with_who_and_why_until_it_is_lifted(registerbro):
     assert "planned work" in registerbro("status").stdout
     assert registerbro("breaker", "udb", "lift").stdout == "udb: lifted\n"
     assert json.loads(registerbro("status", "--json").stdout)["upstreams"]["udb"]["state"] == "closed"
+
+
+async def test_a_partial_register_is_shown_with_how_many_items_of_which_kind_and_since_when(registerbro, services):
+    await partial_answers.note(services.coordination, "eindkomst", {"period": 3})
+    found = json.loads(registerbro("status", "--json").stdout)["upstreams"]
+    assert (found["eindkomst"]["partial"]["items"], found["eindkomst"]["partial"]["kinds"]) == (3, {"period": 3})
+    assert found["eindkomst"]["partial"]["since"] == found["eindkomst"]["partial"]["last"]
+    assert [name for name, seen in found.items() if seen["partial"] is None] == [
+        name for name in UPSTREAMS if name != "eindkomst"
+    ]
+    assert "partial: 3 items (period) since " in registerbro("status").stdout
 
 
 @pytest.mark.parametrize(

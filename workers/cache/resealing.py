@@ -34,6 +34,8 @@ class Kind(StrEnum):
 
     CITIZEN = "citizen"
     ENTRY = "entry"
+    EMPLOYER = "employer"
+    """The name of one who is a human being; other employers' names stand there in the clear."""
     REPORT = "report"
 
 
@@ -65,6 +67,7 @@ class Resealing:
         self._places: tuple[tuple[Kind, Redis, str, tuple[str, ...]], ...] = (
             (Kind.CITIZEN, cache, "citizen:*", ()),
             (Kind.ENTRY, cache, "entry:*", ("data",)),
+            (Kind.EMPLOYER, cache, "employer:*", ()),
             (Kind.REPORT, ledger, "{reports}:report:*", ("content", "answer")),
         )
         self._put: AsyncScript = cache.register_script(_PUT)
@@ -118,5 +121,5 @@ async def _read(kind: Kind, redis: Redis, keys: Sequence[str], fields: Sequence[
     for key, answer in zip(keys, await pipeline.execute(), strict=True):
         for name, content in zip(fields, answer, strict=True) if fields else (("", answer),):
             # The vendor's answer may be noted as none.
-            if content:
+            if content and (kind is not Kind.EMPLOYER or sealed_with(content)):
                 yield Sealed(kind, key, name, content)

@@ -153,7 +153,11 @@ class UnknownValue:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """An item of an answer that could not be read. `kind` says what is wrong with it, `place` where it stands."""
+    """An item of an answer that could not be read, and was left out for the sake of the others.
+
+    `kind` is a short constant, such as "period"; `place` says where it stood, such as "report 17". Neither ever holds
+    anything of what the item held.
+    """
 
     kind: str
     place: str

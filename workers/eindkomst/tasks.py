@@ -1,5 +1,6 @@
 """The register itself: how its client, the look-up of names and its rules make one fetch, and the tasks that run it."""
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 from config.windows import DENMARK
@@ -21,8 +22,13 @@ async def fetch(services: Services, cpr: Cpr) -> Fetched:
         services.upstream("eindkomst"), settings.eindkomst, _today, services.certificates("eindkomst")
     )
     reports = await client.fetch(cpr)
-    names = await Employers(services.upstream("cvr"), settings.cvr, services.cache).names(employer_numbers(reports))
-    return Fetched(normalise(reports, names.by_number), fresh_for=None if names.complete else FRESH_WITHOUT_NAMES)
+    employers = Employers(services.upstream("cvr"), settings.cvr, services.cache, services.sealer)
+    names = await employers.names(employer_numbers(reports))
+    normalised = normalise(reports, names.by_number)
+    return Fetched(
+        replace(normalised, left_out=normalised.left_out + names.left_out),
+        fresh_for=None if names.complete else FRESH_WITHOUT_NAMES,
+    )
 
 
 def _today() -> date:

@@ -5,7 +5,7 @@ import pytest
 from config.celery import QUEUES
 from config.settings import UPSTREAMS
 from tests.portal.api.conftest import problem
-from workers import heartbeat
+from workers import heartbeat, partial_answers
 from workers.resilience.admission import Override
 
 
@@ -36,6 +36,14 @@ async def test_an_override_is_in_force_for_everybody_and_is_lifted(client, signe
 async def test_an_order_that_says_nothing_is_refused(client, signer, name, body, expected):
     answer = await client.put(f"/v1/registers/{name}/override", signer.token(None, scope="ops:write"), json=body)
     assert problem(answer) == expected
+
+
+async def test_a_register_of_whose_answers_items_were_left_out_is_told_as_partial(client, signer, services):
+    await partial_answers.note(services.coordination, "eindkomst", {"period": 3})
+    answer = await client.get("/v1/registers", signer.token(None, scope="ops:read"))
+    found = {name: one["partial"] for name, one in answer.json()["registers"].items() if one["partial"]}
+    assert list(found) == ["eindkomst"]
+    assert (found["eindkomst"]["items"], found["eindkomst"]["kinds"]) == (3, {"period": 3})
 
 
 async def test_it_is_alive_whatever_is_missing(client, redis_servers):
