@@ -6,7 +6,8 @@ from datetime import date
 
 from workers.domain.overview import Employment, Normalised, UnknownValue
 from workers.domain.periods import EMPLOYMENT_GAP, hull, merge, newest_first
-from workers.eindkomst.reports import Employer, Report, Reports, employers, not_reversed, of_work, unknown_types
+from workers.eindkomst.reports import Employer, Report, Reports, employers, not_reversed, of_types
+from workers.eindkomst.wire import NO_WORK, WORK
 
 CVR_ALONE = "Virksomhed med CVR-nr. {}"
 SE_ALONE = "Virksomhed med SE-nr. {}"
@@ -47,7 +48,8 @@ def normalise(reports: Reports, names: Mapping[str, str]) -> Normalised:
         end=lambda employment: employment.end,
         name=lambda employment: employment.employer,
     )
-    unknown = tuple(UnknownValue("indkomsttype", str(of_type)) for of_type in unknown_types(reports.read))
+    types = (report.income_type for report in reports.read)
+    unknown = tuple(UnknownValue("indkomsttype", str(of_type)) for of_type in types if of_type not in WORK | NO_WORK)
     return Normalised({"employments": in_order}, unknown, reports.left_out)
 
 
@@ -57,7 +59,8 @@ def employer_numbers(reports: Reports) -> frozenset[str]:
 
 
 def _employers(reports: Reports) -> Mapping[Report, Employer]:
-    return employers(not_reversed(of_work(reports.read)))
+    """What is no pay for work is ignored before anything else is looked at, so that it can change nothing."""
+    return employers(not_reversed(of_types(reports.read, WORK)))
 
 
 def _together(earlier: _Spell, later: _Spell) -> _Spell:

@@ -7,7 +7,7 @@ of IndkomstOplysningPersonHent, rules of use). `wire.py` reads a `Report` from a
 import calendar
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -19,14 +19,6 @@ from workers.domain.periods import add_months
 REPORTED: Final = "I"
 REVERSED: Final = "T"
 """The kinds of report (form 11000, field 011): »indberetning« and »tilbageførsel«."""
-
-WORK: Final = frozenset({0, 3, 8, 9})
-"""The types of income that are pay for work: ordinary pay, Greenland, researchers, tax-free pay and seafarers.
-
-ASSUMED: that type 2 is none of them. Skatteforvaltningen would settle it (docs/going-live.md).
-"""
-NO_WORK: Final = frozenset({1, 2, 4, 5, 6, 7, 10, 11, 20, 24, 26, 28, 29})
-"""The other types that are known: SU (1), benefits, pensions, fees, holiday pay. What is in neither set is unknown."""
 
 COMPANY_DIGITS: Final = 8
 """SE numbers and CVR numbers have eight digits, of one series."""
@@ -157,14 +149,9 @@ def income_type(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 9 else None
 
 
-def of_work(reports: Iterable[Report]) -> list[Report]:
-    """Those that are about pay for work. All others are ignored before anything else is looked at."""
-    return [report for report in reports if report.income_type in WORK]
-
-
-def unknown_types(reports: Iterable[Report]) -> list[int]:
-    """The types of income that nobody has told us of, once for each report."""
-    return [report.income_type for report in reports if report.income_type not in WORK | NO_WORK]
+def of_types(reports: Iterable[Report], types: Collection[int]) -> list[Report]:
+    """The reports of these types of income."""
+    return [report for report in reports if report.income_type in types]
 
 
 def not_reversed(reports: Sequence[Report]) -> list[Report]:
@@ -174,9 +161,6 @@ def not_reversed(reports: Sequence[Report]) -> list[Report]:
     reversal whose id no report has, when company, period and type of income are the same. A reversal of the last sort
     takes away one report: first one that is marked anyway, for that is what it tells again, then one without a CVR
     number of its own, then by id, so that the order of reports changes nothing.
-
-    ASSUMED: that a reversal carries the id of what it takes back, or one that no report has. The rule holds for both;
-    Skatteforvaltningen would say which it is (docs/going-live.md).
     """
     reported = [report for report in reports if report.kind == REPORTED]
     reversals = [report for report in reports if report.kind == REVERSED]

@@ -70,6 +70,11 @@ _SE_NUMBER = (
 _SE_NUMBER_CHARACTERS = 8
 """The schema gives the length, and does not demand digits."""
 _OWN_ID = _CLASS.format("angivelse") + "AngivelseVirksomhedEgenIdentifikator"
+"""The company's own identifier of a report.
+
+ASSUMED: a reversal carries the own id of what it takes back, or one that no report has. The rule of reversals holds for
+both; Skatteforvaltningen's guide to the service would say which it is.
+"""
 _PERIOD = (f"{_E}AngivelsePeriodeStruktur", _CLASS.format("angivelse") + "AngivelsePeriode")
 _PERIOD_START = "{http://rep.oio.dk/xkom.dk/xml/schemas/2006/09/01/}StartDate"
 _PERIOD_END = "{http://rep.oio.dk/xkom.dk/xml/schemas/2007/04/15/}EndDate"
@@ -92,6 +97,14 @@ _EARNINGS: Final = "16000"
 """The form with what kind of earnings it is; at level 2, below the other."""
 _MARKED = _field(21)
 """`1` when this report was reversed later."""
+
+WORK: Final = frozenset({0, 3, 8, 9})
+"""The types of income that are pay for work: ordinary pay, Greenland, researchers, tax-free pay and seafarers.
+
+ASSUMED: income type 2 is no pay for work. Skatteforvaltningen's guide to what employers report would settle it.
+"""
+NO_WORK: Final = frozenset({1, 2, 4, 5, 6, 7, 10, 11, 20, 24, 26, 28, 29})
+"""The other types that are known: SU (1), benefits, pensions, fees, holiday pay. What is in neither set is unknown."""
 
 _NEEDED: Final[Mapping[str, str]] = {_KIND: "011", _INCOME_TYPE: "012"}
 """The fields without which a form cannot be read, by the number that an agreement has for them."""
@@ -123,8 +136,8 @@ ERRORS: Final[Mapping[int, type[CallFailed]]] = {
 }
 """What a FejlIdentifikator means; any other is a BadRequest.
 
-ASSUMED: all of them, after other services of the same gateway. That a question can be too large is published, and with
-which code it is refused is not. Skatteforvaltningen's list of codes for this service would settle it.
+ASSUMED: a FejlIdentifikator means what it means in other services of the same gateway, and 410 that too much was asked
+for. Skatteforvaltningen's list of codes for this service would settle it; that size is refused at all is published.
 """
 
 _GRAVEST_FIRST = (NotAuthorised, BadRequest, UpstreamUnavailable, RequestIdUsed, TooMuch)
@@ -142,7 +155,11 @@ _FAULTS: Mapping[str, type[CallFailed]] = {
 signature, our certificate or our clock."""
 
 _SCHEMA_FAULT = re.compile(rf"schema|cvc-|validat|pattern|{_PERSON_IDENTIFIER}", re.IGNORECASE)
-"""ASSUMED: how a fault says that the question is not of the schema. The gateway's own text would settle it."""
+"""How a fault says that the question is not of the schema.
+
+ASSUMED: a schema fault names the schema, the pattern or the element in its text. One such fault of the real gateway
+would settle it.
+"""
 
 _UNSIGNED = Security()
 
