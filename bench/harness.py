@@ -22,6 +22,7 @@ from redis import Redis
 from config import logging
 from config.settings import settings
 from ops.local import Installation, Process, free_port, installation, listens, wait_for
+from simulators.eindkomst import PATH as EINDKOMST_PATH
 from workers.runtime import Services
 
 T, R = TypeVar("T"), TypeVar("R")
@@ -167,6 +168,7 @@ def installed(own: Mapping[str, str] | None = None) -> Iterator[tuple[Installati
                 upstream.start()
                 here.start_redis()
                 here.upstreams = dict.fromkeys((*REGISTERS, "cvr", "dfdg", "booking_vendor"), upstream.url)
+                here.upstreams["eindkomst"] += EINDKOMST_PATH
                 os.environ.update(here.environment)
                 settings.cache_clear()
                 logging.configure("ERROR")

@@ -24,7 +24,7 @@ from typing import cast
 
 from simulators.citizens import Wages, benefit, education, su
 from simulators.dfdg import Su, Udb, Ydelse, encoded
-from simulators.eindkomst import TRANSACTION, answer_about
+from simulators.eindkomst import PATH, TRANSACTION, answer_about
 
 MEDIAN_SECONDS = 0.2
 P99_BY_MEDIAN = 2.5
@@ -33,6 +33,7 @@ WAITS = 4099
 """How many different waits there are; a prime number, so that they are dealt to citizens evenly."""
 MONTHS_OF_WORK = 24
 SOMEBODY = "6101004000"
+EINDKOMST = PATH.encode()
 
 _SIGMA = log(P99_BY_MEDIAN) / 2.326
 _CITIZEN = re.compile(rb"\r\nx-civilregistrationidentifier: *(\d{10})", re.IGNORECASE)
@@ -62,7 +63,7 @@ def _bodies() -> dict[bytes, tuple[bytes, bytes]]:
         Udb.path.encode(): (as_json, encoded(Udb().body(SOMEBODY, educations))),
         Su.path.encode(): (as_json, encoded(Su().body(SOMEBODY, begun))),
         Ydelse.path.encode(): (as_json, encoded(Ydelse().body(SOMEBODY, benefits))),
-        b"/": (b"text/xml", answer_about(SOMEBODY, tuple(wages))),
+        EINDKOMST: (b"text/xml", answer_about(SOMEBODY, tuple(wages))),
         b"/cvr-permanent/virksomhed/_search": (as_json, encoded(names)),
     }
 
@@ -135,7 +136,7 @@ class Connection(asyncio.Protocol):
         found = _CITIZEN.search(head) or _CITIZEN_IN_XML.search(body)
         citizen = found[1] if found else SOMEBODY.encode()
         answer = answer.replace(SOMEBODY.encode(), citizen)
-        if path == b"/" and (request_id := _REQUEST_ID.search(head)):
+        if path == EINDKOMST and (request_id := _REQUEST_ID.search(head)):
             answer = answer.replace(TRANSACTION.encode(), request_id[1])
         wait = registers.wait(citizen)
         if wait:

@@ -20,8 +20,13 @@ from portal.web import signing
 
 REDIS_VERSION = (7, 0)
 """The oldest that docker-compose.yml is run with."""
+PATHS = {"eindkomst": "/vericert/services/IndkomstOplysningPersonHentV2ServicePort"}
+"""What of an upstream's path stands in its address; of eIndkomst it is all of it, as its WSDL has it."""
 DEMO = {
-    **{f"{name.upper()}__BASE_URL": f"http://simulators:{port}" for port, name in enumerate(UPSTREAMS, 8101)},
+    **{
+        f"{name.upper()}__BASE_URL": f"http://simulators:{port}{PATHS.get(name, '')}"
+        for port, name in enumerate(UPSTREAMS, 8101)
+    },
     **DEMO_CREDENTIALS,
     **{f"{name}__RETRY_AFTER": "PT3S" for name in map(str.upper, REGISTERS)},
     **{f"{name}__FRESH_FOR": "PT20S" for name in map(str.upper, REGISTERS)},

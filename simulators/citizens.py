@@ -1,7 +1,7 @@
 """Constructed citizens: between them every section and boundary of the rules. Days of 61–91, so that none is real."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,15 +14,28 @@ STRANGER = "6805034111"
 class Wages:
     """One report of a company to eIndkomst: `kind` T takes an earlier one away; `income_type` 00 is wages.
 
-    `cvr` may be missing in a report. `se` is the number that reports, where that is not the CVR number itself.
+    `cvr` may be missing in a report. `se` is the number that reports, where that is not the CVR number itself, and
+    `reporter` the bureau that does it for the company. The pay period is `start` to `end`, or one of them, alone or
+    with `duration` (xs:duration); `month` is the tax month (yyyymm), that of the period unless it is said. `own_id` is
+    made of all the rest when it is not given. `reversed_later` is the mark on a report that a later one took back.
+    `staff` is a staff number. With `names_person` the person's name and address are in the report, and without `forms`
+    it has no more than its period.
     """
 
     cvr: str | None
-    start: date
-    end: date
+    start: date | None
+    end: date | None
     income_type: str = "00"
     kind: str = "I"
     se: str | None = None
+    duration: str | None = None
+    month: str | None = None
+    own_id: str | None = None
+    reporter: str | None = None
+    reversed_later: bool = False
+    staff: str | None = None
+    names_person: bool = False
+    forms: bool = True
 
     @property
     def se_number(self) -> str:
@@ -31,6 +44,19 @@ class Wages:
         if number is None:
             raise ValueError("a report has an SE number or a CVR number")
         return number
+
+    @property
+    def first_day(self) -> date:
+        """The first day of the pay period that is told."""
+        day = self.start or self.end
+        if day is None:
+            raise ValueError("a period has a start or an end")
+        return day
+
+    @property
+    def tax_month(self) -> str:
+        """The month that the income belongs to for tax, as yyyymm."""
+        return self.month or f"{self.first_day:%Y%m}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +96,10 @@ class Citizen:
     wages: tuple[Wages, ...] = ()
     ydelse: tuple[Mapping[str, Any], ...] | None = ()
     dfdg: tuple[Mapping[str, Any], ...] | None = ()
+    advis: str | None = None
+    """The code of the AdvisStruktur with which eIndkomst answers about this citizen, beside whatever it has."""
+    answered_as: str | None = None
+    """The number that eIndkomst's answer names in place of the one that was asked for."""
     known_to: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -77,16 +107,47 @@ class Citizen:
         object.__setattr__(self, "known_to", tuple(name for name, data in held.items() if data))
 
 
-COMPANIES: Mapping[str, str] = {
-    "11111111": "Føtex Ærøskøbing",
-    "22222222": "Bageriet på Hjørnet ApS",
-    "33333333": "<script>alert('job')</script> & Sønner",
-    "44444444": "Nordjysk Rengøring A/S",
-    "55555555": "Ålborg Havn",
-    "66666666": "Kæden A/S",
-    **{f"6000{n:04}": f"Vikarbureau nr. {n}" for n in range(1, 41)},
+@dataclass(frozen=True, slots=True)
+class Company:
+    """A company in CVR, as its newest `name`; `form` is its virksomhedsformkode and `status` the sammensatStatus.
+
+    A number may have a document that was registered by `mistake`, beside the right one, or alone when `name` is None.
+    """
+
+    name: str | None
+    form: int = 80
+    status: str = "NORMAL"
+    mistake: str | None = None
+
+
+SOLE_PROPRIETORSHIP = 10
+"""The virksomhedsformkode of an enkeltmandsvirksomhed, which is named after a person."""
+STOCK_COMPANY = 60
+
+COMPANIES: Mapping[str, Company] = {
+    "11111111": Company("Føtex Ærøskøbing", STOCK_COMPANY),
+    "22222222": Company("Bageriet på Hjørnet ApS"),
+    "33333333": Company("<script>alert('job')</script> & Sønner"),
+    "44444444": Company("Nordjysk Rengøring A/S", STOCK_COMPANY),
+    "55555555": Company("Ålborg Havn"),
+    "66666666": Company("Kæden A/S", STOCK_COMPANY),
+    **{f"6000{n:04}": Company(f"Vikarbureau nr. {n}") for n in range(1, 41)},
+    "70000001": Company("Café Æblet ApS"),
+    "70000002": Company("Cykelsmeden i Gågaden ApS"),
+    "70000003": Company("Taget Tilbage ApS"),
+    "70000004": Company("Fortrudt ApS"),
+    "70000005": Company("Annulleret ApS"),
+    "70000006": Company("Står Ved Magt A/S", STOCK_COMPANY),
+    "70000007": Company("Feriekassen"),
+    "70000008": Company("Store Enheder A/S", STOCK_COMPANY),
+    "70000009": Company("Lønbureauet Tal og Tid A/S", STOCK_COMPANY),
+    "07000001": Company("Nul Først ApS"),
+    "70000010": Company("Yrsa Enkeltmand", SOLE_PROPRIETORSHIP),
+    "70000011": Company("Den Lukkede Butik ApS", status="OPLØST"),
+    "70000012": Company("Rigtigt Registreret ApS", mistake="Fejlregistreret ApS"),
+    "70000013": Company(None, mistake="Aldrig Til ApS"),
 }
-"""CVR number → name; 99999999 is a company that CVR does not know."""
+"""CVR number → company; 99999999 is one that CVR does not know."""
 
 
 def education(
@@ -169,13 +230,29 @@ def contact_group(number: int, start: Day, end: Day | None = None) -> dict[str, 
     return {"_in": "kontaktgrupper", "kode": number, "startdato": start, "slutdato": end}
 
 
-def monthly(cvr: str, first: tuple[int, int], last: tuple[int, int], income_type: str = "00") -> Iterator[Wages]:
+def monthly(
+    cvr: str,
+    first: tuple[int, int],
+    last: tuple[int, int],
+    income_type: str = "00",
+    **more: Any,  # noqa: ANN401 - whatever a report may have
+) -> Iterator[Wages]:
     """A report for each month from `first` to `last` (year, month), both included."""
     year, month = first
     while (year, month) <= last:
         following = date(year + month // 12, month % 12 + 1, 1)
-        yield Wages(cvr, date(year, month, 1), following - timedelta(days=1), income_type)
+        yield Wages(cvr, date(year, month, 1), following - timedelta(days=1), income_type, **more)
         year, month = following.year, following.month
+
+
+def fortnightly(cvr: str, first: tuple[int, int], months: int) -> Iterator[Wages]:
+    """Two reports for each of so many months from `first` (year, month)."""
+    for n in range(months):
+        year, month = first[0] + (first[1] - 1 + n) // 12, (first[1] - 1 + n) % 12 + 1
+        (whole,) = monthly(cvr, (year, month), (year, month))
+        middle = whole.first_day.replace(day=14)
+        yield replace(whole, end=middle)
+        yield replace(whole, start=middle + timedelta(days=1))
 
 
 def days(cvr: str, *periods: tuple[str, str]) -> Iterator[Wages]:
@@ -462,6 +539,111 @@ TURNS_25 = Citizen(
     education_order=True,
 )
 
+TWO_EMPLOYERS_ONE_BUREAU = Citizen(
+    "7409034259",
+    "Xenia Tojob",
+    "two employers whose reports one bureau sends: the employers are shown, and the bureau is not",
+    wages=(
+        *monthly("70000001", (2023, 1), (2023, 6), reporter="70000009", names_person=True),
+        *monthly("70000002", (2023, 4), (2023, 12), reporter="70000009", staff="0417-2"),
+    ),
+)
+REVERSED = Citizen(
+    "7510044260",
+    "Ymer Tilbageført",
+    "reports taken back by their mark, by their own id and by their period; one that stands, corrected months later",
+    wages=(
+        *monthly("70000003", (2023, 1), (2023, 1), reversed_later=True),
+        Wages("70000004", date(2023, 2, 1), date(2023, 2, 28), own_id="LOEN-FEBRUAR"),
+        # Only the own id says which report this takes back.
+        Wages("70000004", date(2023, 2, 1), None, kind="T", own_id="LOEN-FEBRUAR"),
+        *monthly("70000005", (2023, 3), (2023, 3)),
+        *monthly("70000005", (2023, 3), (2023, 3), kind="T"),
+        # Of two reports of one period, the own id says which is gone.
+        Wages("70000006", date(2023, 4, 1), date(2023, 4, 30), own_id="LOEN-APRIL-1"),
+        Wages("70000006", date(2023, 4, 1), date(2023, 4, 30), own_id="LOEN-APRIL-2"),
+        Wages("70000006", date(2023, 4, 1), date(2023, 4, 30), kind="T", own_id="LOEN-APRIL-1"),
+        Wages("70000006", date(2023, 5, 1), date(2023, 5, 31), month="202309"),
+    ),
+)
+HOLIDAY_PAY = Citizen(
+    "7611054261",
+    "Zenia Feriepenge",
+    "holiday pay alone, which is no work",
+    wages=tuple(wages for kind in ("05", "07") for wages in monthly("70000007", (2023, 5), (2023, 6), kind)),
+)
+ADVIS_ALONE = Citizen(
+    "7712064262",
+    "Ægir Advis",
+    "an answer of eIndkomst with an AdvisStruktur and no person, which is not the same as no jobs",
+    advis="100",
+)
+MANY_REPORTS = Citizen(
+    "7801074263",
+    "Ølund Fjortendages",
+    "300 reports: ten jobs in turn, each paid every fortnight for 15 months",
+    wages=tuple(
+        wages
+        for n in range(10)
+        for wages in fortnightly(f"6000{n + 1:04}", (2014 + (n * 15 + 4) // 12, (n * 15 + 4) % 12 + 1), 15)
+    ),
+)
+ONE_UNREADABLE = Citizen(
+    "7902024264",
+    "Ågot Enulæselig",
+    "forty reports of forty employers, one of which has no forms and says nothing",
+    wages=tuple(
+        wages
+        for n in range(1, 41)
+        for wages in monthly(f"6000{n:04}", (2020 + n // 12, n % 12 + 1), (2020 + n // 12, n % 12 + 1), forms=n != 20)
+    ),
+)
+PERIODS = Citizen(
+    "8003034265",
+    "Aksel Periode",
+    "pay periods told in every way but by both their days",
+    wages=(
+        Wages("60000001", date(2023, 1, 1), None),
+        Wages("60000002", None, date(2023, 3, 31)),
+        Wages("60000003", date(2023, 5, 1), None, duration="P1M"),
+        Wages("60000004", None, date(2023, 7, 31), duration="P1M"),
+        Wages("60000005", date(2023, 9, 1), None, duration="P14D"),
+    ),
+)
+SE_NUMBERS = Citizen(
+    "8205054267",
+    "Birte Enhed",
+    "employers that report under another number than their CVR number, which begins with a nought for one",
+    wages=(
+        *monthly("70000008", (2023, 1), (2023, 3), se="70000016"),
+        *monthly("70000008", (2023, 4), (2023, 6)),
+        *monthly("07000001", (2023, 8), (2023, 9), se="07000019"),
+    ),
+)
+SOLE_PROPRIETOR = Citizen(
+    "8306064268",
+    "Carsten Ansat",
+    "employed by a sole proprietor, whose company is named after a person",
+    wages=tuple(monthly("70000010", (2023, 1), (2023, 12))),
+)
+CVR_DOCUMENTS = Citizen(
+    "8407074269",
+    "Ditte Register",
+    "employers that CVR has as dissolved, as registered by mistake too, and as registered by mistake alone",
+    wages=(
+        *monthly("70000011", (2023, 1), (2023, 2)),
+        *monthly("70000012", (2023, 4), (2023, 5)),
+        *monthly("70000013", (2023, 7), (2023, 8)),
+    ),
+)
+CPR_CHANGER = Citizen(
+    "8104044266",
+    "Ejner Skiftet",
+    "has another number by now, and eIndkomst answers with that",
+    wages=tuple(monthly("44444444", (2023, 1), (2023, 6))),
+    answered_as="8104044274",
+)
+
 CITIZENS: tuple[Citizen, ...] = (
     EXAMPLE,
     FOUR_JOBS,
@@ -488,8 +670,20 @@ CITIZENS: tuple[Citizen, ...] = (
     FLEKSJOB_ENDED,
     FLEKSJOB_AND_ANOTHER,
     FLEKSJOB_CHANGED,
+    TWO_EMPLOYERS_ONE_BUREAU,
+    REVERSED,
+    HOLIDAY_PAY,
+    ADVIS_ALONE,
+    MANY_REPORTS,
+    ONE_UNREADABLE,
+    PERIODS,
+    SE_NUMBERS,
+    SOLE_PROPRIETOR,
+    CVR_DOCUMENTS,
 )
-BY_CPR: Mapping[str, Citizen] = {citizen.cpr: citizen for citizen in CITIZENS}
+"""Who can log in."""
+BY_CPR: Mapping[str, Citizen] = {citizen.cpr: citizen for citizen in (*CITIZENS, CPR_CHANGER)}
+"""All of them, with who stands on no list: a question about a changed number cuts the register off for everybody."""
 
 
 def somebody_else(cpr: str, register: str) -> Citizen:

@@ -54,7 +54,12 @@ class Latency(_Fault):
 
 
 class Broken(_Fault):
-    """Faults that need nothing more than their name. `reset_after` does what was asked for, and then resets."""
+    """Faults that need nothing more than their name. `reset_after` does what was asked for, and then resets.
+
+    Of eIndkomst alone: `too_much` refuses more than twelve months at once; `strict_cpr` holds CPR numbers against the
+    published pattern, which takes no replacement number; `missing_field` is a form without the income type in every
+    report, `damaged` one report whose period has no day, and `undeclared` elements and attributes of no schema.
+    """
 
     kind: Literal[
         "hang_before_headers",
@@ -73,6 +78,9 @@ class Broken(_Fault):
         "empty",
         "redirect",
         "too_much",
+        "strict_cpr",
+        "damaged",
+        "undeclared",
     ]
 
 
@@ -116,6 +124,21 @@ class Fejl(_Fault):
     with_data: bool = False
 
 
+class Advis(_Fault):
+    """An AdvisStruktur of eIndkomst, instead of the persons or beside them."""
+
+    kind: Literal["advis"]
+    kode: str = Field(pattern=r"^-?[0-9]+$")
+    with_data: bool = False
+
+
+class Partial(_Fault):
+    """An answer of CVR with status 200 for which not everything was searched: it has half of the hits."""
+
+    kind: Literal["partial"]
+    how: Literal["failed_shards", "timed_out"] = "failed_shards"
+
+
 class SoapFault(_Fault):
     """A SOAP Fault of eIndkomst."""
 
@@ -132,7 +155,10 @@ class Signature(_Fault):
         "altered",
         "wrapped",
         "wrapped_with_its_id",
+        "wrapped_timestamp",
+        "wrapped_token",
         "without_value",
+        "other_digest",
         "stale",
         "foreign",
         "body_alone",
@@ -142,14 +168,19 @@ class Signature(_Fault):
 
 
 class Huge(_Fault):
-    """The plain answer and 10 MiB of white space after it, so that nothing but its length is wrong with it."""
+    """The plain answer and so much white space after it, so that nothing but its length is wrong with it."""
 
     kind: Literal["huge"]
     compressed: bool = Field(default=False, description="As a few kilobytes of gzip that become as much")
+    mebibytes: PositiveInt = Field(default=10, le=64, description="How much white space")
+    over_months: PositiveInt | None = Field(
+        default=None, description="Of eIndkomst: when more months than that are asked for; otherwise it is plain"
+    )
 
 
 Fault = Annotated[
-    Latency | Broken | Gone | Status | NotFound | Fejl | SoapFault | Signature | Huge, Field(discriminator="kind")
+    Latency | Broken | Gone | Status | NotFound | Fejl | Advis | Partial | SoapFault | Signature | Huge,
+    Field(discriminator="kind"),
 ]
 
 COMMON = frozenset({

@@ -28,6 +28,7 @@ class Gateway:
     ) -> None:
         behind = urlsplit(url)
         self._behind = (behind.hostname or "", behind.port or 80)
+        self._path = behind.path
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(certificate)
         self._context.load_verify_locations(trusts)
@@ -68,8 +69,8 @@ class Gateway:
 
     @property
     def url(self) -> str:
-        """Where it is called."""
-        return f"https://127.0.0.1:{self.port}"
+        """Where it is called: with the path of what is behind it."""
+        return f"https://127.0.0.1:{self.port}{self._path}"
 
     def __enter__(self) -> Self:
         self._thread.start()

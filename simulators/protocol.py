@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from simulators.faults import COMMON, Fault, NotFound
+from simulators.faults import COMMON, Fault, Huge, NotFound
 
 _CPR = re.compile(r"[0-9]{10}")
 
@@ -40,18 +40,21 @@ class Breach(Exception):
 
 class Protocol(ABC):
     """One upstream's language. `name` is its name in the settings, `method` and `path` where it is called; `also` where
-    else.
+    else. `base` is what of that stands in the upstream's address already.
 
-    `own_faults` are the kinds of faults that need its words, and `is_about_citizens` whether its calls name one.
+    `own_faults` are the kinds of faults that need its words, `is_about_citizens` whether its calls name one, and
+    `is_asked_for_months` whether they name a range of months.
     """
 
     name: str
     method: str
     path: str
+    base = ""
     also: frozenset[tuple[str, str]] = frozenset()
     content_type = "application/json"
     own_faults: frozenset[str] = frozenset()
     is_about_citizens = True
+    is_asked_for_months = False
 
     @abstractmethod
     def understand(self, request: web.Request, body: bytes) -> Asked:
@@ -69,6 +72,10 @@ class Protocol(ABC):
     def variants(self, asked: Asked) -> Mapping[str, bytes]:
         """Bodies for the faults that change what an answer says: kind → body, sent with status 200."""
 
+    def concerns(self, fault: Fault, asked: Asked) -> bool:  # noqa: ARG002 - most faults are for every question
+        """Whether a fault that was drawn is for this question; else the answer is that of the contract."""
+        return True
+
     def broken(self, fault: Fault, asked: Asked) -> Reply:
         """What the upstream says when this fault hits it."""
         if isinstance(fault, NotFound):
@@ -81,6 +88,8 @@ class Protocol(ABC):
             return f"{self.name} has no {fault.kind}"
         if fault.citizen is not None and not self.is_about_citizens:
             return f"{self.name} is not asked about citizens"
+        if isinstance(fault, Huge) and fault.over_months is not None and not self.is_asked_for_months:
+            return f"{self.name} is not asked for months"
         return None
 
     def forget(self) -> None:  # noqa: B027 - most remember nothing

@@ -18,7 +18,7 @@ from simulators.faults import FAULTS, Broken, Fault, FaultSet, Huge, NotFound, S
 from simulators.protocol import Asked, Breach, Protocol, Reply
 
 KEPT_CALLS = 10_000
-HUGE_BYTES = 10 * 1024 * 1024
+MEBIBYTE = 1024 * 1024
 CHUNK_BYTES = 64 * 1024
 LONGEST_REQUEST_ID = 46
 _CPR_LIKE = re.compile(r"(?<!\d)\d{6}-?\d{4}(?!\d)")
@@ -45,8 +45,8 @@ class UpstreamServer:
 
     @property
     def url(self) -> str:
-        """Where the upstream is called."""
-        return f"http://{self._host}:{self._port}"
+        """The upstream's address, with what of its path is a part of that."""
+        return f"http://{self._host}:{self._port}{self.protocol.base}"
 
     async def start(self) -> None:
         """Starts listening; on a free port, if none was given. Raises OSError when the port is taken."""
@@ -120,7 +120,7 @@ class UpstreamServer:
         wait, fault = self.faults.draw(asked.citizen)
         if wait:
             await asyncio.sleep(wait)
-        if fault is None:
+        if fault is None or not self.protocol.concerns(fault, asked):
             return self._sent(call, self.protocol.answer(asked))
         return await self._broken(request, call, asked, fault)
 
@@ -167,8 +167,8 @@ class UpstreamServer:
                 await _hang()
             case Broken(kind="hang_after_headers" | "truncated" as kind):
                 return await self._half(request, call, self.protocol.answer(asked), hang=kind == "hang_after_headers")
-            case Huge(compressed=compressed):
-                return await self._padded(request, call, self.protocol.answer(asked), compressed=compressed)
+            case Huge():
+                return await self._padded(request, call, self.protocol.answer(asked), fault)
             case Status(answered=True):
                 answer = self.protocol.answer(asked)
                 return self._sent(call, Reply(answer.body, answer.content_type, fault.status))
@@ -207,13 +207,13 @@ class UpstreamServer:
         return response
 
     async def _padded(
-        self, request: web.Request, call: dict[str, Any], reply: Reply, *, compressed: bool
+        self, request: web.Request, call: dict[str, Any], reply: Reply, fault: Huge
     ) -> web.StreamResponse:
         """Streams the answer and a great deal of white space, without saying beforehand how much it will be."""
         call["status"] = reply.status
-        body = reply.body + b" " * HUGE_BYTES
+        body = reply.body + b" " * (fault.mebibytes * MEBIBYTE)
         headers = {"Content-Type": reply.content_type}
-        if compressed:
+        if fault.compressed:
             body = gzip.compress(body)
             headers["Content-Encoding"] = "gzip"
         response = web.StreamResponse(status=reply.status, headers=headers)

@@ -21,12 +21,13 @@ C = "http://rep.oio.dk/cpr.dk/xml/schemas/core/2005/03/18/"
 NS = {"soap": SOAP, "e": E, "k": K, "v": V, "c": C}
 CLASS = "http://rep.oio.dk/skat.dk/eindkomst/class/{}/xml/schemas/20071202/"
 
+# Of eIndkomst the address is all of it.
 PATHS = {
     "udb": "/v1/ungedata",
     "su": "/v1/su-forloeb",
     "ydelse": "/VisiteringOgStatus/v1/ydelser",
     "dfdg": "/v1/borger",
-    "eindkomst": "/",
+    "eindkomst": "",
     "cvr": "/cvr-permanent/virksomhed/_search",
     "booking_vendor": "/v1/fejlmeldinger",
 }
@@ -59,6 +60,11 @@ class Call:
         return httpx.stream(self.method, url + self.path, **options)
 
 
+def origin(url):
+    """An upstream's address without a path, which is where its control endpoint is."""
+    return str(httpx.URL(url).copy_with(path="/")).rstrip("/")
+
+
 def call(upstream, citizen=KNOWN, **more):
     """A call of the contract; with a request id of its own, unless one is given."""
     request_id = more.pop("request_id", None) or f"request-{next(_ids)}"
@@ -75,7 +81,8 @@ def call(upstream, citizen=KNOWN, **more):
 
 
 def cvr(common, numbers=("11111111", "99999999"), size=""):
-    terms = f'{{"query": {{"terms": {{"Vrvirksomhed.cvrNummer": [{", ".join(numbers)}]}}}}{size}}}'
+    wanted = ", ".join(number.lstrip("0") for number in numbers)
+    terms = f'{{"query": {{"terms": {{"Vrvirksomhed.cvrNummer": [{wanted}]}}}}{size}}}'
     headers = {"Authorization": "Basic cmVnaXN0ZXJicm86cmVnaXN0ZXJicm8="}
     return Call("POST", PATHS["cvr"], common | headers, terms.encode())
 

@@ -9,7 +9,7 @@ from simulators import citizens
 from simulators.dfdg import Udb
 from simulators.faults import Status
 from simulators.server import UpstreamServer
-from tests.simulators.calls import KNOWN, REGISTERS, UPSTREAMS, call
+from tests.simulators.calls import KNOWN, REGISTERS, UPSTREAMS, call, origin
 
 EVERYWHERE = pytest.mark.parametrize("upstream", UPSTREAMS)
 BROKEN = {"kind": "status", "status": 503}
@@ -17,7 +17,7 @@ BROKEN = {"kind": "status", "status": 503}
 
 @EVERYWHERE
 def test_faults_are_set_shown_and_mended_on_the_upstreams_own_port(simulation, control, send, upstream, http):
-    faults = f"{simulation.urls[upstream]}/__sim__/faults"
+    faults = f"{origin(simulation.urls[upstream])}/__sim__/faults"
     assert http.put(faults, json=[BROKEN]).status_code == 204
     assert BROKEN.items() <= http.get(faults).json()[0].items()
     assert send(upstream).status_code == 503
@@ -28,7 +28,7 @@ def test_faults_are_set_shown_and_mended_on_the_upstreams_own_port(simulation, c
 
 @EVERYWHERE
 def test_what_is_received_is_counted_on_the_upstreams_own_port(simulation, send, upstream, http):
-    calls = f"{simulation.urls[upstream]}/__sim__/calls"
+    calls = f"{origin(simulation.urls[upstream])}/__sim__/calls"
     send(upstream)
     assert http.get(calls).json()["total"] == 1
     assert http.delete(calls).status_code == 204
@@ -83,7 +83,7 @@ def test_calls_of_one_upstream_are_not_counted_at_another(control, send):
 
 
 def test_a_call_that_only_asks_the_control_endpoint_is_not_counted(simulation, control, http):
-    http.get(f"{simulation.urls['udb']}/__sim__/faults")
+    http.get(f"{origin(simulation.urls['udb'])}/__sim__/faults")
     assert control.calls("udb").total == 0
 
 
@@ -114,19 +114,23 @@ def test_a_reset_mends_everything_and_forgets_what_was_received(control, send):
         {"kind": "gone", "share": 0.5},
         {"kind": "soap_fault", "code": "Server"},
         {"kind": "too_much"},
+        {"kind": "advis", "kode": "100"},
+        {"kind": "partial"},
+        {"kind": "huge", "over_months": 12},
+        {"kind": "huge", "mebibytes": 65},
         {},
         7,
     ],
 )
 def test_what_is_no_fault_of_this_upstream_is_refused_with_what_is_wrong(simulation, control, send, fault, http):
-    answer = http.put(f"{simulation.urls['udb']}/__sim__/faults", json=[fault])
+    answer = http.put(f"{origin(simulation.urls['udb'])}/__sim__/faults", json=[fault])
     assert answer.status_code == 422
     assert answer.json()[0]["problem"]
     assert send("udb").status_code == 200
 
 
 def test_what_is_no_json_is_refused(simulation, control, http):
-    assert http.put(f"{simulation.urls['udb']}/__sim__/faults", content=b"[{").status_code == 422
+    assert http.put(f"{origin(simulation.urls['udb'])}/__sim__/faults", content=b"[{").status_code == 422
 
 
 @pytest.mark.parametrize(
@@ -134,6 +138,9 @@ def test_what_is_no_json_is_refused(simulation, control, http):
     [
         ("udb", {"kind": "nonsense"}, "nonsense"),
         ("udb", {"kind": "soap_fault", "code": "Client"}, "udb has no soap_fault"),
+        ("udb", {"kind": "huge", "over_months": 12}, "udb is not asked for months"),
+        ("eindkomst", {"kind": "advis", "kode": "x"}, "pattern"),
+        ("eindkomst", {"kind": "partial"}, "eindkomst has no partial"),
         ("cvr", {"kind": "wrong_person"}, "cvr has no wrong_person"),
         ("cvr", {"kind": "reset", "citizen": KNOWN}, "cvr is not asked about citizens"),
         ("booking_vendor", {"kind": "empty"}, "booking_vendor has no empty"),
@@ -146,8 +153,8 @@ def test_the_client_says_why_a_fault_cannot_be(control, upstream, fault, problem
 
 def test_only_the_vendor_has_reports(simulation, send, http):
     send("booking_vendor")
-    assert "report-1" in http.get(f"{simulation.urls['booking_vendor']}/__sim__/reports").json()
-    assert http.get(f"{simulation.urls['udb']}/__sim__/reports").status_code == 404
+    assert "report-1" in http.get(f"{origin(simulation.urls['booking_vendor'])}/__sim__/reports").json()
+    assert http.get(f"{origin(simulation.urls['udb'])}/__sim__/reports").status_code == 404
 
 
 def test_a_log_in_can_list_the_constructed_citizens(control):

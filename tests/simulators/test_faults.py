@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import socket
 import time
 
@@ -56,6 +57,11 @@ def people(answer):
 
 def xml(answer):
     return etree.fromstring(answer.content)
+
+
+def at_no_time(body):
+    """An answer without the moment at which it was given."""
+    return re.sub(rb"(?<=TransaktionTid>)[^<]*", b"", body)
 
 
 def content_type(upstream):
@@ -195,13 +201,6 @@ def test_a_required_field_is_missing(control, send, upstream, field):
     assert field not in answer.json()
 
 
-def test_a_required_field_is_missing_at_a_company(control, send):
-    control.fault("eindkomst", {"kind": "missing_field"})
-    companies = xml(send("eindkomst")).findall(".//e:IndberetningPligtigVirksomhed", NS)
-    assert companies
-    assert not any(len(company) for company in companies)
-
-
 @pytest.mark.parametrize("upstream", [*DFDG, "cvr", "booking_vendor"])
 def test_the_json_bomb_overflows_a_parser_and_is_otherwise_well_formed(control, send, upstream):
     control.fault(upstream, {"kind": "bomb"})
@@ -236,7 +235,7 @@ def test_a_huge_answer_is_right_but_for_its_length_which_it_does_not_say(simulat
     assert (len(raw) < 100_000) == compressed
     body = gzip.decompress(raw) if compressed else raw
     assert len(body) > 10 * 1024 * 1024
-    assert body.rstrip() == plain.content
+    assert at_no_time(body.rstrip()) == at_no_time(plain.content)
 
 
 def test_a_client_that_has_had_enough_of_a_huge_answer_may_hang_up(simulation, control, send):
@@ -280,7 +279,7 @@ def test_a_soap_fault_comes_with_status_500(control, send, code):
 
 
 @pytest.mark.parametrize("upstream", REGISTERS)
-@pytest.mark.parametrize("citizen", citizens.CITIZENS, ids=lambda citizen: citizen.name)
+@pytest.mark.parametrize("citizen", citizens.BY_CPR.values(), ids=lambda citizen: citizen.name)
 def test_another_persons_answer_is_all_about_one_other(control, send, upstream, citizen):
     control.fault(upstream, {"kind": "wrong_person"})
     (other,) = set(people(send(upstream, citizen=citizen.cpr)))
@@ -315,29 +314,11 @@ def test_an_unknown_value_comes_in_one_more_item(control, send, upstream, field,
     assert found[-1].keys() >= whole[-1].keys() - {"slutdato"}
 
 
-def test_an_unknown_income_type_comes_in_one_more_report(control, send):
-    def reports(answer):
-        return xml(answer).findall(".//e:IndkomstLoenPeriodeSamling", NS)
-
-    before = len(reports(send("eindkomst")))
-    control.fault("eindkomst", {"kind": "unknown_value"})
-    after = reports(send("eindkomst"))
-    assert len(after) == before + 1
-    assert "77" in [text for report in after for text in report.itertext()]
-
-
 @BEHIND_DFDG
 def test_an_empty_answer_is_of_the_contract(control, send, upstream):
     control.fault(upstream, {"kind": "empty"})
     answer = send(upstream)
     assert (answer.status_code, listed(upstream, answer)) == (200, [])
-
-
-def test_an_empty_answer_of_eindkomst_has_neither_error_nor_persons(control, send):
-    control.fault("eindkomst", {"kind": "empty"})
-    answer = send("eindkomst")
-    assert people(answer) == []
-    assert xml(answer).find(".//k:FejlStruktur", NS) is None
 
 
 def test_an_empty_answer_of_cvr_has_no_hits(control, send):

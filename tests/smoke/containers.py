@@ -11,6 +11,7 @@ from pytest_celery import CeleryTestBackend, CeleryTestBroker, CeleryTestWorker
 from config.celery import WORKERS
 from config.settings import PREFIX, UPSTREAMS
 from ops.local import DEMO_CREDENTIALS, free_port, wait_for
+from ops.secrets import PATHS
 
 PORTS = {name: port for port, name in enumerate(("control", *UPSTREAMS), 8100)}
 
@@ -106,7 +107,11 @@ class Containers:
         settings = {
             **{f"{role.upper()}_URL": redis_url(role) for role in self._ports},
             **self._secrets,
-            **{f"{name.upper()}__BASE_URL": upstream_url(name) for name in PORTS if name != "control"},
+            **{
+                f"{name.upper()}__BASE_URL": f"{upstream_url(name)}{PATHS.get(name, '')}"
+                for name in PORTS
+                if name != "control"
+            },
             **DEMO_CREDENTIALS,
         }
         return {PREFIX + name: value for name, value in settings.items()}
