@@ -177,9 +177,7 @@ def test_one_of_forty_reports_says_nothing_and_the_others_are_of_other_employers
 
 
 def test_periods_are_told_in_every_way_but_by_both_days():
-    told = {
-        (bool(wages.start), bool(wages.end), bool(wages.duration)) for wages in citizens.PERIODS.wages
-    }
+    told = {(bool(wages.start), bool(wages.end), bool(wages.duration)) for wages in citizens.PERIODS.wages}
     assert told == {
         (True, False, False),
         (False, True, False),
