@@ -104,6 +104,16 @@ def check(
 
     `accepts` are the hash functions that will do. With `expects_token` the BinarySecurityToken must be signed too.
     """
+    try:
+        _check(envelope, expected, now, [SUITES[name] for name in sorted(accepts)], expects_token=expects_token)
+    except (ValueError, TypeError):
+        # A date without a zone, a certificate that is none, what is not Base64.
+        raise NotSigned("InvalidSecurity", "something in the header cannot be read") from None
+
+
+def _check(
+    envelope: Element, expected: x509.Certificate, now: datetime, suites: list[Suite], *, expects_token: bool
+) -> None:
     security = _only(envelope, f"{SOAP}Header/{WSSE}Security")
     token = _only(security, f"{WSSE}BinarySecurityToken")
     if x509.load_der_x509_certificate(b64decode(token.text or "")) != expected:
@@ -116,7 +126,7 @@ def check(
         raise NotSigned("InvalidSecurityToken", "the signature does not name the certificate")
     timestamp = _only(security, f"{WSU}Timestamp")
     created, expires = (
-        datetime.fromisoformat(str(_only(timestamp, WSU + name).text)) for name in ("Created", "Expires")
+        datetime.fromisoformat(str(_only(timestamp, WSU + name).text).strip()) for name in ("Created", "Expires")
     )
     if not timedelta(seconds=-1) <= now - created <= FRESH or expires <= now:
         raise NotSigned("MessageExpired", "the Timestamp is not of now")
@@ -125,7 +135,6 @@ def check(
     if len(ids) != len(set(ids)):
         raise NotSigned("InvalidSecurity", "an id is there twice")
     info = _only(security, f"{DS}Signature/{DS}SignedInfo")
-    suites = [SUITES[name] for name in sorted(accepts)]
     wanted = [timestamp, _only(envelope, f"{SOAP}Body"), *([token] if expects_token else [])]
     _check_references(info, wanted, token, suites)
     value = b64decode(_only(security, f"{DS}Signature/{DS}SignatureValue").text or "")
