@@ -35,6 +35,7 @@ KNOWN_AFTER_SECONDS = 5 * LOOK_EVERY_SECONDS
 """How long a key is everybody's before it is the first: processes look at their files that often, unless frozen."""
 SAY_EVERY = 1000
 UNREADABLE = "the cache or the ledger cannot be read"
+PLURALS = {Kind.CITIZEN: "citizens", Kind.ENTRY: "entries", Kind.EMPLOYER: "employers", Kind.REPORT: "reports"}
 
 
 class What(StrEnum):
@@ -123,9 +124,7 @@ def status(as_json: AsJson = False) -> None:  # noqa: FBT002
     else:
         for key in (*found["sealing_keys"], *found["missing_keys"]):
             told = "seals" if key["newest"] else ("MISSING" if key in found["missing_keys"] else "opens")
-            print(
-                f"key {key['id']}  {told:<7}  " + "  ".join(f"{key[kind]} {kind.replace('y', 'ie')}s" for kind in Kind)
-            )
+            print(f"key {key['id']}  {told:<7}  " + "  ".join(f"{key[kind]} {PLURALS[kind]}" for kind in Kind))
         for place, pepper in enumerate(found["peppers"], 1):
             told = "names" if pepper["newest"] else "finds"
             print(f"pepper {place}      {told:<7}  {pepper['citizens']} citizens")

@@ -34,7 +34,7 @@ ORDERS = {
 
 
 def status(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:  # noqa: FBT002
-    """Show of each upstream whether it is called: breaker, limits, overrides, windows; its queues; the schedule."""
+    """Show of each upstream whether it is called, and answers whole: breaker, limits, windows; queues; the schedule."""
     found, dead = with_services(settings(), _look, REDIS_SILENT)
     if as_json:
         told = {name: seen.model_dump(mode="json") for name, seen in found.items()}

@@ -61,7 +61,7 @@ class Registers(BaseModel):
 
 @router.get("/v1/registers", tags=["operations"], responses=documented(*AUTH, Type.TEMPORARILY_UNAVAILABLE))
 async def read_registers(here: InPortal, _: OperatorReads) -> Registers:
-    """Each upstream's breaker, limits, last success and override; its queues, and its schedule if it is a register."""
+    """Each upstream's breaker, limits, last success and override; its queues; of a register, schedule and `partial`."""
     try:
         return Registers(registers=await observed.upstreams(here.services))
     except REDIS_DOWN:

@@ -12,6 +12,8 @@ from ops import acl
 from ops.local import installation, wait_for
 from portal.web import signing
 from simulators import citizens
+from workers import partial_answers
+from workers.connections import connect
 from workers.domain.cpr import Cpr
 
 pytestmark = pytest.mark.xdist_group("processes")
@@ -125,6 +127,17 @@ def test_what_a_script_or_a_transaction_wrote_is_there_after_a_restart(here, ser
     with as_user(here, server, user) as client:
         assert client.mget(keys) == [b"2", b"2"]
         client.delete(*keys)
+
+
+async def test_what_a_worker_notes_of_a_partial_answer_the_portal_shows(here):
+    worker, portal = (connect(here.redis["broker"].url_for(user)) for user in ("worker-udb", "portal"))
+    try:
+        await partial_answers.note(worker, "udb", {"period": 3})
+        assert (await partial_answers.look(portal, ["udb"]))["udb"].items == 3
+    finally:
+        await worker.delete("partial:udb")
+        await worker.aclose()
+        await portal.aclose()
 
 
 FORBIDDEN = [
