@@ -4,9 +4,11 @@ A register supplies data: a path and a model of its answer.
 """
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
-from datetime import date
+from datetime import date, timedelta
+from functools import cache
 from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Strict, StringConstraints
@@ -18,29 +20,32 @@ from workers.resilience.errors import (
     CallFailed,
     InvalidResponse,
     NotAuthorised,
-    UpstreamUnavailable,
+    NotThisCitizen,
     WrongPerson,
 )
 from workers.resilience.upstream import Exchange, Upstream
 
 CPR_HEADER = "x-civilRegistrationIdentifier"
 
-UNKNOWN_PERSON = "1010"
-"""DFDG's code for a person that the register does not know: no data, and no error."""
-
-UNKNOWN_PERSON_STATUSES = frozenset({400, 404, 500})
-"""The HTTP statuses with which DFDG gives its codes; with any other one, 1010 is not taken for an answer."""
+NO_DATA = frozenset({"1010", "4404", "4405", "60007", "3", "4367"})
+"""STAR's codes for a person of whom there is nothing: unknown (1010, 4404), dead (4405, 60007), without the element
+that was asked for (3), not enrolled (4367). No data, and no error."""
 
 ERRORS: Mapping[str, type[CallFailed]] = {
-    "1012": NotAuthorised,
-    "1013": NotAuthorised,
-    "1100": NotAuthorised,
-    "1101": NotAuthorised,
-    "1001": BadRequest,
-    "1014": BadRequest,
-    "1011": UpstreamUnavailable,
+    **dict.fromkeys(("1011", "1012", "1013", "1100", "1101", "4575", "8232", "8233"), NotAuthorised),
+    **dict.fromkeys(("1001", "1014"), BadRequest),
+    "4922": NotThisCitizen,
 }
-"""What DFDG's other codes mean, the gravest first: of several codes the first one here decides."""
+"""What STAR's other codes mean, the gravest first: of several codes the first one here decides."""
+
+NOT_OF_THE_PATTERN = frozenset({"1001", "1014"})
+"""With which codes a replacement number is refused for being one (R11): there can be no data of it, and no defect."""
+
+_ERROR_CODES = frozenset({"errorcode", "fejlkode"})
+_CODES = _ERROR_CODES | {"kode", "code"}
+_ERRORS = frozenset({"fejl", "error", "errors", "fault", "faultdetails"})
+"""ASSUMED: the names of a code, and of what is an error and nothing else, in any spelling; the codes are published and
+the JSON around them is not. An error's body from STAR's test environment would settle it."""
 
 _IDENTIFIER = "civilRegistrationIdentifier".casefold()
 
@@ -61,35 +66,98 @@ async def ask_about(upstream: Upstream, path: str, cpr: Cpr, model: type[ModelT]
 
 
 def read(answer: Answer, cpr: Cpr, model: type[ModelT]) -> ModelT | None:
-    """The answer as `model`; None when it says that the person is unknown. Raises the CallFailed that it means."""
+    """The answer as `model`; None when all that it says is that there are no data of the person.
+
+    Raises the CallFailed that it means. A code decides over the status, and of several the gravest; one that we do not
+    know, or an error without a code, is no less a failure for standing beside one that means no data.
+    """
     refusal = answer.refusal()
-    if refusal is not None:
-        _raise_unless_unknown_person(answer, cpr, refusal)
-        return None
-    values = answer.json()
-    same_person(cpr, answer.body)
-    if isinstance(values, dict) and values.get("fejl"):
-        raise InvalidResponse("errors in an answer with status 200")
-    return validated(model, values)
+    try:
+        values = answer.json(*(("application/problem+json",) if refusal else ()))
+        same_person(cpr, answer.body)
+    except InvalidResponse as broken:
+        failure = refusal or broken
+    else:
+        codes, says_something = _codes(values, model, refused=answer.status >= 400)
+        if not codes and refusal is None:
+            return validated(model, values)
+        failure = refusal or InvalidResponse("an error in an answer with status 200")
+        if codes:
+            no_data = NO_DATA | (NOT_OF_THE_PATTERN if cpr.is_replacement else frozenset())
+            failure = _gravest(codes - no_data, answer.retry_after) or failure
+            if codes <= no_data and not says_something:
+                return None
+    raise failure
 
 
-def _raise_unless_unknown_person(answer: Answer, cpr: Cpr, refusal: CallFailed) -> None:
-    """Raises what DFDG's codes in the body mean; `refusal`, which is what the status means, when they say nothing."""
-    codes = _codes(answer, cpr)
+def _gravest(codes: AbstractSet[str], retry_after: timedelta | None) -> CallFailed | None:
+    """The failure that these codes mean; None when we know none of them."""
     for code, error in ERRORS.items():
         if code in codes:
-            raise error(f"DFDG code {code}", retry_after=answer.retry_after)
-    if codes != {UNKNOWN_PERSON} or answer.status not in UNKNOWN_PERSON_STATUSES:
-        raise refusal
+            # Only a code of ours is told: another may be anything, also a CPR number.
+            return error(f"DFDG code {code}", retry_after=retry_after)
+    return None
 
 
-def _codes(answer: Answer, cpr: Cpr) -> Collection[str]:
-    """DFDG's codes; none when the body is not of their form. Raises WrongPerson."""
-    with suppress(InvalidResponse):
-        values = answer.json()
-        same_person(cpr, answer.body)
-        return {error.kode for error in validated(_Errors, values).fejl}
-    return set()
+def _codes(values: object, model: type[BaseModel], *, refused: bool) -> tuple[AbstractSet[str], bool]:
+    """The codes of the errors in a body, with "" for an error without one; and whether it holds data beside them.
+
+    What the contract has for data holds no error: there, a code is anything (a contact group's may be 3). Of the rest,
+    all of a refusal's body is one; of another body, what has the name of one, and a code at its top unless one of the
+    contract's fields is there with it.
+    """
+    if not isinstance(values, dict):
+        return set(_codes_in(values)) if refused else set(), False
+    own = _own_fields(model)
+    data = [value for name, value in values.items() if name.casefold() in own]
+    rest = {name: value for name, value in values.items() if name.casefold() not in own}
+    if refused:
+        return set(_codes_in(rest)), any(map(_says_something, data))
+    has_own = any(value is not None for value in data)
+    errors = {name: value for name, value in rest.items() if _is_error(name.casefold(), value, beside_own=has_own)}
+    return (set(_codes_in(errors)) or {""}) if errors else set(), any(map(_says_something, data))
+
+
+@cache
+def _own_fields(model: type[BaseModel]) -> AbstractSet[str]:
+    """The names, in lower case, that a body has its data under; the person's number is none of them."""
+    names: set[str] = set()
+    for name, field in model.model_fields.items():
+        aliases = {one.casefold() for one in (field.alias, field.validation_alias) if isinstance(one, str)}
+        names |= aliases or {name.casefold()}
+    return names - {_IDENTIFIER}
+
+
+def _is_error(name: str, value: object, *, beside_own: bool) -> bool:
+    """Whether a field at the top of an answer that is no refusal tells of an error all the same."""
+    if name in _ERRORS:
+        return bool(value)
+    if name in _ERROR_CODES:
+        return value not in (None, 0, "", "0")
+    return name in _CODES and value is not None and not beside_own
+
+
+def _codes_in(value: object, *, is_code: bool = False) -> Iterator[str]:
+    """Every code in `value`, at any depth, and "" for each error that is told of without one."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _codes_in(inner, is_code=name.casefold() in _CODES)
+            if name.casefold() in _ERRORS:
+                told = inner if isinstance(inner, list) else [inner]
+                yield from ("" for one in told if isinstance(one, dict) and not any(_codes_in(one)))
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _codes_in(inner, is_code=is_code)
+    elif is_code and value is not None:
+        yield str(value)
+
+
+def _says_something(value: object) -> bool:
+    if isinstance(value, dict):
+        return any(_says_something(inner) for name, inner in value.items() if name.casefold() != _IDENTIFIER)
+    if isinstance(value, list):
+        return any(map(_says_something, value))
+    return value is not None and value != ""
 
 
 def same_person(cpr: Cpr, body: bytes) -> None:
@@ -148,11 +216,3 @@ class WireModel(BaseModel):
 
     def __repr_args__(self) -> Iterable[tuple[str | None, object]]:
         return ()
-
-
-class _Error(WireModel):
-    kode: str
-
-
-class _Errors(WireModel):
-    fejl: Many[_Error]

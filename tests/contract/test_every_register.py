@@ -42,9 +42,12 @@ HANGS = [({"kind": "hang_before_headers"}, "timeout", 3), ({"kind": "hang_after_
 TOO_LONG = [{"kind": "huge"}, {"kind": "huge", "compressed": True}]
 
 CODES = [
-    *(("1011", register, "unavailable", 3) for register in BEHIND_DFDG),
-    *((code, register, "bad_request", 1) for register in BEHIND_DFDG for code in ("1001", "1014")),
-    *((code, register, "not_authorised", 1) for register in BEHIND_DFDG for code in ("1012", "1013", "1100", "1101")),
+    *(
+        (code, register, "not_authorised", 1)
+        for register in BEHIND_DFDG
+        for code in ("1011", "1012", "1013", "1100", "1101", "4575", "8232", "8233")
+    ),
+    *(("4922", register, "not_this_citizen", 1) for register in BEHIND_DFDG),
     *((code, "eindkomst", "unavailable", 3) for code in ("2000", "490", "1000")),
     ("300", "eindkomst", "not_authorised", 1),
     ("999", "eindkomst", "bad_request", 1),
@@ -108,6 +111,16 @@ async def test_each_code_of_a_register_means_what_its_table_says(bridge, control
     assert (entry.failure, entry.sections) == (reason, None)
     assert control.calls(register).total == calls
     assert_told(sections)
+
+
+@pytest.mark.parametrize("kode", ["1010", "4404", "4405", "60007", "3", "4367", "1001", "1014"])
+@pytest.mark.parametrize("register", BEHIND_DFDG, indirect=True)
+async def test_a_code_that_means_no_data_hides_the_sections(bridge, control, register, kode):
+    control.fault(register, {"kind": "fejl", "kode": kode})
+    entry, sections = await bridge.refresh(KNOWN)
+    assert entry.failure is None
+    assert {view.state for view in sections.values()} == {SectionState.EMPTY}
+    assert control.calls(register).total == 1
 
 
 @pytest.mark.parametrize(("fault", "reason", "calls"), FAULTS)

@@ -59,6 +59,7 @@ def test_200_is_no_error_by_itself():
         (errors.InvalidResponse, Again.ONCE, True, False, False),
         (errors.TooLong, Again.NEVER, False, False, False),
         (errors.NotAuthorised, Again.NEVER, False, True, False),
+        (errors.NotThisCitizen, Again.NEVER, False, False, False),
         (errors.BadRequest, Again.NEVER, False, True, False),
         (errors.NotFound, Again.NEVER, False, False, False),
         (errors.WrongPerson, Again.NEVER, True, True, False),

@@ -42,7 +42,10 @@ class Cpr:
 
     @property
     def is_replacement(self) -> bool:
-        """Whether it is a replacement number: one whose day is 61 to 91."""
+        """Whether it stands in for a number that its holder has not got: its day is 61–91 (R11).
+
+        The registers' published pattern excludes these, so they refuse them however right they are.
+        """
         return int(self.digits[:2]) > _REPLACEMENT_DAYS
 
     def __repr__(self) -> str:

@@ -94,9 +94,12 @@ class Answer:
         if self.content_type not in content_types:
             raise InvalidResponse(f"the answer is not {' or '.join(content_types)}")
 
-    def json(self) -> object:
-        """The body as JSON values. Raises InvalidResponse for another type, encoding or syntax."""
-        self.expect("application/json")
+    def json(self, *also: str) -> object:
+        """The body as JSON values, of JSON's own type or one of `also`.
+
+        Raises InvalidResponse for another type, encoding or syntax.
+        """
+        self.expect("application/json", *also)
         if self.charset.lower() not in {"utf-8", "us-ascii"}:
             raise InvalidResponse("the answer is not UTF-8")
         try:

@@ -10,6 +10,7 @@
     │   ├── InvalidResponse         an answer that is not of the contract
     │   ├── TooLong                 longer than an answer may be
     │   ├── NotAuthorised           an operator must act
+    │   │   └── NotThisCitizen      the register keeps this citizen from us, and no other
     │   ├── BadRequest              our defect
     │   │   └── NotFound            404 that does not say that the person is unknown
     │   └── WrongPerson             an answer about another citizen (R7)
@@ -120,6 +121,13 @@ class NotAuthorised(CallFailed):
 
     reason = "not_authorised"
     alarm = True
+
+
+class NotThisCitizen(NotAuthorised):
+    """The register lets us ask, but not about this citizen: that is for the citizen's authority, and not for alarm."""
+
+    reason = "not_this_citizen"
+    alarm = False
 
 
 class BadRequest(CallFailed):
