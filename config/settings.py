@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import (
     AfterValidator,
@@ -53,6 +53,8 @@ PEPPER_CHARACTERS = 16
 _PATH = re.compile(r"(/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*)?")
 """The characters of a path (RFC 3986, 3.3), with the slash it begins with; so neither a query nor a fragment."""
 _CPR_LIKE = re.compile(r"(?<!\d)\d{6}-?\d{4}(?!\d)")
+Hash = Literal["sha1", "sha256", "sha384", "sha512"]
+"""A hash function with which a signature may be made."""
 
 
 class SettingsError(Exception):
@@ -160,6 +162,18 @@ def _numbers(value: object) -> object:
         return frozenset(int(number) for number in value.split(",") if number.strip())
     except ValueError:
         raise ValueError("is not a comma-separated list of whole numbers") from None
+
+
+def _hashes(value: object) -> object:
+    return parse_hashes(value) if isinstance(value, str) else value
+
+
+def parse_hashes(text: str) -> tuple[str, ...]:
+    """The hash functions in a comma-separated list. Raises ValueError when it holds another, or none."""
+    named = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not named or set(named) - set(get_args(Hash)):
+        raise ValueError(f"is not a comma-separated list of {', '.join(get_args(Hash))}")
+    return named
 
 
 def _service_windows(value: object) -> object:
@@ -355,6 +369,13 @@ class EindkomstSettings(RegisterSettings):
         default=None, description="PEM or PKCS#12 file with the certificate and key that sign questions (WS-Security)"
     )
     signing_cert_passphrase: SecretStr | None = Field(default=None, description="What opens the key in SIGNING_CERT")
+    signature: Literal["sha1", "sha256"] = Field(
+        default="sha1",
+        description="With which hash function questions are signed: sha1, as the published policy has it, or sha256",
+    )
+    sign_token: bool = Field(
+        default=True, description="Whether the certificate in a question is signed too, as the published policy has it"
+    )
     verify_with: Path | None = Field(
         default=None,
         description="PEM file with the certificates, or their authority's, whose signature every answer must have",
@@ -364,6 +385,16 @@ class EindkomstSettings(RegisterSettings):
         pattern=r"^[A-Za-z0-9.]+=.+$",
         description="With an authority in VERIFY_WITH: what the signer's subject must name, as 2.5.4.97=NTRDK-12345678",
     )
+    verify_algorithms: Annotated[tuple[Hash, ...], BeforeValidator(_hashes), NoDecode] = Field(
+        default=(),
+        description="The hash functions that answers may be signed with, of sha1, sha256, sha384 and sha512, "
+        "comma-separated; the one in SIGNATURE when unset",
+    )
+
+    @property
+    def verified(self) -> frozenset[str]:
+        """The hash functions that answers may be signed with."""
+        return frozenset(self.verify_algorithms or (self.signature,))
 
 
 class YdelseSettings(RegisterSettings):
