@@ -10,7 +10,7 @@ from portal.reader import SectionState
 from simulators import citizens
 from simulators.authority import Authority
 from simulators.gateway import Gateway
-from tests.contract.test_every_register import assert_told
+from tests.contract.told import assert_told
 
 KNOWN = citizens.EXAMPLE.cpr
 EXPIRED = timedelta(hours=-1)

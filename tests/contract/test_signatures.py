@@ -6,7 +6,7 @@ from portal.reader import SectionState
 from simulators import citizens
 from simulators.authority import Authority
 from simulators.signatures import Signatures, Signer
-from tests.contract.test_every_register import assert_told
+from tests.contract.told import assert_told
 
 KNOWN = citizens.EXAMPLE.cpr
 
