@@ -1,4 +1,4 @@
-"""The adapter says of any answer of the schema what a second reading of the rules says, which shares no code with it."""
+"""The adapter says of any answer of the schema what a second reading of the rules says that shares no code with it."""
 
 from datetime import date
 

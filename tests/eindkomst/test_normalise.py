@@ -15,6 +15,7 @@ from workers.domain.overview import LeftOut, UnknownValue
 from workers.eindkomst.normalise import employer_numbers, normalise
 from workers.eindkomst.reports import Days, Report, Reports
 from workers.eindkomst.wire import read
+from workers.resilience.errors import InvalidResponse
 
 NAMES = {"12345678": "Bageren ApS", "22222222": "Æblegården & Søn"}
 SU = 1
@@ -69,6 +70,12 @@ def test_what_could_not_be_read_is_told_on():
     assert normalise(of(report(), left_out=(LeftOut("period", "report 2"),)), NAMES).left_out == (
         LeftOut("period", "report 2"),
     )
+
+
+@pytest.mark.parametrize("others", [[], [report(income=SU)], [report(), report(kind="T")]])
+def test_a_report_that_could_not_be_read_and_no_job_beside_it_is_a_failure_and_never_no_data(others):
+    with pytest.raises(InvalidResponse):
+        normalise(of(*others, left_out=(LeftOut("period", "report 2"),)), NAMES)
 
 
 def test_a_month_that_was_taken_back_is_a_gap():

@@ -8,6 +8,7 @@ from workers.domain.overview import Employment, Normalised, UnknownValue
 from workers.domain.periods import EMPLOYMENT_GAP, hull, merge, newest_first
 from workers.eindkomst.reports import Employer, Report, Reports, employers, not_reversed, of_types
 from workers.eindkomst.wire import NO_WORK, WORK
+from workers.resilience.errors import InvalidResponse
 
 CVR_ALONE = "Virksomhed med CVR-nr. {}"
 SE_ALONE = "Virksomhed med SE-nr. {}"
@@ -31,7 +32,8 @@ def normalise(reports: Reports, names: Mapping[str, str]) -> Normalised:
     month ends with this month, and no end is ever None.
 
     A citizen without reports of work has no jobs, whatever else was reported. A type of income that nobody has told us
-    of is no work; it is named, once for each report.
+    of is no work; it is named, once for each report. Raises InvalidResponse when there is nothing to show but a report
+    that could not be read: it may have been of work, and a failure must not look like no data (R8).
     """
     by_report = _employers(reports)
     spells = [_Spell(employer.number, report.days.first, report.days.last) for report, employer in by_report.items()]
@@ -42,6 +44,8 @@ def normalise(reports: Reports, names: Mapping[str, str]) -> Normalised:
         return names.get(number) or (CVR_ALONE if number in cvr_numbers else SE_ALONE).format(number)
 
     employments = [Employment(employer=name(one.employer), start=one.start, end=one.end) for one in periods]
+    if reports.left_out and not employments:
+        raise InvalidResponse(f"nothing is left to show beside {len(reports.left_out)} reports that cannot be read")
     in_order = newest_first(
         employments,
         start=lambda employment: employment.start,
