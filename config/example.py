@@ -66,7 +66,7 @@ def _shown(name: str, default: Any) -> Any:  # noqa: ANN401 - whatever a setting
         return _DURATION.dump_python(default, mode="json")
     if isinstance(default, ByteSize):
         return f"{default.to('MiB'):g}MiB"
-    if default is PydanticUndefined or default is None or default == ():
+    if default is PydanticUndefined or default in (None, (), frozenset()):
         return EXAMPLES.get(name.removeprefix(PREFIX).split(DELIMITER)[-1], "")
     return default
 
