@@ -53,7 +53,9 @@ def problems(message: bytes, schema: etree.XMLSchema) -> list[str]:
     The texts are the schema's, hold contents, and are for tests alone.
     """
     try:
-        outermost = etree.fromstring(message, etree.XMLParser(resolve_entities=False, no_network=True))
+        outermost = etree.fromstring(
+            message, etree.XMLParser(resolve_entities=False, no_network=True, remove_comments=True)
+        )
     except etree.XMLSyntaxError as error:
         return [f"not XML: {error}"]
     content = outermost
