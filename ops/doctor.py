@@ -4,6 +4,7 @@ import asyncio
 import json
 import shutil
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -16,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from config.celery import QUEUES, REGISTERS
-from config.settings import PREFIX, UPSTREAMS, Settings, SettingsError, environment_problems
+from config.settings import PREFIX, UPSTREAMS, Settings, SettingsError, environment_problems, variable
 from config.windows import DENMARK, closed_until
 from ops.console import open_settings
 from workers import heartbeat, partial_answers
@@ -24,6 +25,7 @@ from workers.audit import usable
 from workers.booking_vendor.outbox import DEAD_LETTERS
 from workers.booking_vendor.reports import outbox
 from workers.connections import REDIS_DOWN
+from workers.eindkomst.security import Security
 from workers.resilience.client import reach
 from workers.resilience.errors import NotAuthorised, UpstreamError
 from workers.runtime import Services
@@ -73,6 +75,7 @@ async def _examine(settings: Settings) -> list[Finding]:
             *[finding async for finding in _redis(services)],
             *[finding async for finding in _audit(services)],
             *_certificates(settings, services),
+            _signature(settings, services),
             *await asyncio.gather(*(_upstream(services, name) for name in UPSTREAMS)),
             *[finding async for finding in _workers(services)],
             *[finding async for finding in _answers(services)],
@@ -186,6 +189,35 @@ def _certificate(upstream: str, path: Path, ends: datetime) -> Finding:
         return Finding(check, Verdict.FAIL, seen, "it has expired: put a new one in its place (docs/operations.md)")
     if left <= RENEW_WITHIN:
         return Finding(check, Verdict.WARN, seen, "order the next one now (docs/operations.md)")
+    return Finding(check, Verdict.OK, seen)
+
+
+def _signature(settings: Settings, services: Services) -> Finding:
+    """What is in force of eIndkomst's WS-Security, by the settings; of a file, only whether its key goes with them."""
+    check, chosen = "signature of eindkomst", settings.eindkomst
+    signed, verified = "questions are not signed", "answers are not verified"
+    weak = []
+    if chosen.signing_cert:
+        token = "with the token" if chosen.sign_token else "without the token"
+        signed = f"questions are signed with {chosen.signature}, {token}"
+        weak += ["SIGNATURE"] * (chosen.signature == "sha1")
+    if chosen.verify_with:
+        verified = f"answers are verified with {' or '.join(sorted(chosen.verified))}"
+        weak += ["VERIFY_ALGORITHMS"] * ("sha1" in chosen.verified)
+    seen = f"{signed}; {verified}"
+    # A file that cannot be used at all is told of as a certificate.
+    with suppress(SettingsError):
+        ours = Security.of(services.certificates("eindkomst"), chosen)
+        try:
+            ours.check()
+        except SettingsError as error:
+            return Finding(check, Verdict.FAIL, str(error), "until then no question is sent")
+    if weak:
+        advice = (
+            "SHA-1 is the published policy, and weak: ask Skatteforvaltningen whether SHA-256 is accepted, and set "
+            f"{' and '.join(variable('eindkomst', name) for name in weak)} then: see docs/going-live.md"
+        )
+        return Finding(check, Verdict.WARN, seen, advice)
     return Finding(check, Verdict.OK, seen)
 
 

@@ -114,7 +114,7 @@ def test_a_certificate_is_told_of_before_it_ends(examine, tmp_path, days, verdic
 
 def test_a_certificate_with_a_passphrase_is_looked_into(examine, tmp_path):
     file = Authority(tmp_path, "authority").issue(
-        "us", as_pkcs12=True, passphrase="secret", valid_for=timedelta(days=9)
+        "us", as_pkcs12=True, passphrase="secret", valid_for=timedelta(days=9), with_rsa=True
     )
     own = {"EINDKOMST__SIGNING_CERT": str(file), "EINDKOMST__SIGNING_CERT_PASSPHRASE": "secret"}
     status, findings = examine(**own)
@@ -158,3 +158,54 @@ def test_a_misspelt_setting_is_told(examine):
     status, findings = examine(UDB__FRESH_FRO="PT1H")
     assert status == 0
     assert "did you mean REGISTERBRO_UDB__FRESH_FOR?" in wrong(findings)["settings"]["seen"]
+
+
+SIGNATURE = "signature of eindkomst"
+
+
+def test_without_certificates_it_is_told_that_nothing_is_signed(examine):
+    status, findings = examine()
+    assert (status, wrong(findings)) == (0, {})
+    assert {finding["seen"] for finding in findings if finding["check"] == SIGNATURE} == {
+        "questions are not signed; answers are not verified"
+    }
+
+
+@pytest.mark.parametrize(
+    ("own", "seen", "named"),
+    [
+        ({}, "questions are signed with sha1, with the token; answers are verified with sha1", [0, 1]),
+        ({"SIGN_TOKEN": "false", "VERIFY_ALGORITHMS": "sha256,sha512"},
+         "questions are signed with sha1, without the token; answers are verified with sha256 or sha512", [0]),
+        ({"SIGNATURE": "sha256", "VERIFY_ALGORITHMS": "sha256,sha1"},
+         "questions are signed with sha256, with the token; answers are verified with sha1 or sha256", [1]),
+        ({"SIGNATURE": "sha256"},
+         "questions are signed with sha256, with the token; answers are verified with sha256", []),
+        ({"SIGNING_CERT": ""}, "questions are not signed; answers are verified with sha1", [1]),
+        ({"VERIFY_WITH": ""}, "questions are signed with sha1, with the token; answers are not verified", [0]),
+    ],
+)  # fmt: skip
+def test_what_is_in_force_of_a_signature_is_told_and_sha1_is_worth_a_word(examine, tmp_path, own, seen, named):
+    file = str(Authority(tmp_path, "authority").issue("us", with_rsa=True, valid_for=timedelta(days=200)))
+    chosen = {"SIGNING_CERT": file, "VERIFY_WITH": file} | own
+    status, findings = examine(**{f"EINDKOMST__{name}": value for name, value in chosen.items()})
+    assert status == 0
+    assert [finding["seen"] for finding in findings if finding["check"] == SIGNATURE] == [seen]
+    assert (SIGNATURE in wrong(findings)) == bool(named)
+    if named:
+        finding = wrong(findings)[SIGNATURE]
+        assert finding["verdict"] == "warn"
+        assert "ask Skatteforvaltningen" in finding["advice"]
+        assert "docs/going-live.md" in finding["advice"]
+        for number, name in enumerate(("EINDKOMST__SIGNATURE", "EINDKOMST__VERIFY_ALGORITHMS")):
+            assert (name in finding["advice"]) == (number in named)
+
+
+def test_a_key_that_cannot_sign_as_it_is_set_is_named_with_both_settings(examine, tmp_path):
+    file = str(Authority(tmp_path, "authority").issue("us", valid_for=timedelta(days=200)))
+    status, findings = examine(EINDKOMST__SIGNING_CERT=file)
+    assert (status, list(wrong(findings))) == (1, [SIGNATURE])
+    assert "EINDKOMST__SIGNING_CERT: holds an EC key" in wrong(findings)[SIGNATURE]["seen"]
+    assert "EINDKOMST__SIGNATURE is sha1" in wrong(findings)[SIGNATURE]["seen"]
+    status, findings = examine(EINDKOMST__SIGNING_CERT=file, EINDKOMST__SIGNATURE="sha256")
+    assert (status, wrong(findings)) == (0, {})
