@@ -81,9 +81,9 @@ def _worker(register: str, upstreams: Iterable[str]) -> dict[str, Grant]:
             "what was left out",
         ),
         "ledger": Grant(
-            keys=("overrides", *_AUDIT),
+            keys=("overrides", *(f"quarantine:{name}" for name in upstreams), *_AUDIT),
             commands=(*_DATA, *_DURABLE),
-            why="operators' overrides; sets one itself; its audit log's head",
+            why="operators' overrides; sets one itself; whom it is not to ask about; its audit log's head",
         ),
         "cache": Grant(
             keys=(f"entry:*:{register}", *(("employer:*",) if register == "eindkomst" else ())),
@@ -134,9 +134,10 @@ def _grants() -> dict[str, dict[str, Grant]]:
             why="asks for refreshes and deliveries, sets overrides, shows the state of all",
         ),
         "ledger": Grant(
-            keys=(*_REPORTS, "overrides", "banner:*", *_AUDIT),
+            keys=(*_REPORTS, "overrides", "quarantine:*", "banner:*", *_AUDIT),
             commands=(*_DATA, *_DURABLE),
-            why="takes fault reports, shows and replays them; overrides; dismissed banners; its audit log's head",
+            why="takes fault reports, shows and replays them; overrides; who is not asked about; dismissed banners; "
+            "its audit log's head",
         ),
         "cache": Grant(
             keys=("entry:*", "citizen:*", "booked:*", "employer:*"),

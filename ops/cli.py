@@ -10,7 +10,7 @@ import typer
 
 from config.settings import SettingsError, settings
 from config.windows import DENMARK
-from ops import alive, audit, doctor, forget, keys, reports, secrets, status
+from ops import alive, audit, breaker, doctor, forget, keys, reports, secrets, status
 from ops.audit import auditable
 from ops.console import cpr_from_input, fail, open_settings
 from ops.queue import queue
@@ -115,9 +115,9 @@ cli.add_typer(queue, name="queue")
 cli.add_typer(reports.cli, name="reports")
 cli.add_typer(audit.cli, name="audit")
 cli.add_typer(keys.cli, name="keys")
+cli.add_typer(breaker.cli, name="breaker")
 cli.command()(forget.forget)
 cli.command()(status.status)
-cli.command()(status.breaker)
 cli.command()(doctor.doctor)
 cli.command("secrets")(secrets.make)
 cli.command()(alive.alive)

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from config.celery import REGISTERS
+from config.settings import UPSTREAMS
 from ops.audit import auditable
 from ops.console import cpr_from_input
 from ops.work import with_services
@@ -33,6 +34,8 @@ class Forgotten:
     entries: int = 0
     reports: int = 0
     banner: bool = False
+    quarantines: int = 0
+    """At how many upstreams the citizen was not asked about, for another person's answer."""
     reports_left: list[str] = field(default_factory=list)
 
 
@@ -61,7 +64,7 @@ def forget(
     else:
         number, banner = ("the" if found else "no" for found in (forgotten.known, forgotten.banner))
         print(f"erased: {number} CPR number, {forgotten.entries} entries, {forgotten.reports} fault reports, "
-              f"{banner} dismissed banner")  # fmt: skip
+              f"{banner} dismissed banner, {forgotten.quarantines} quarantines")  # fmt: skip
         for report_id in forgotten.reports_left:
             print(f"left: report {report_id}, which the vendor has not got (--undelivered erases it all the same)")
     if forgotten.reports_left:
@@ -85,6 +88,8 @@ async def erase(services: Services, citizen_ids: Sequence[str], *, undelivered: 
         done.entries += await services.entries.erase(citizen_id, REGISTERS)
         await services.cache.delete(booked_key(citizen_id))
         done.banner |= bool(await services.ledger.redis.delete(banner_key(citizen_id)))
+    # A fetch that was waited for may have ended in it.
+    done.quarantines = await services.quarantine.erase(citizen_ids, UPSTREAMS)
     box = outbox(services)
     for report_id in await box.written_by(citizen_ids):
         try:

@@ -1,8 +1,6 @@
-"""`registerbro status` and `registerbro breaker`: what admission knows of each upstream, and what operators decide."""
+"""`registerbro status`: what admission knows of each upstream, its queues and the schedule."""
 
-import getpass
 import json
-import time
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Annotated
@@ -11,26 +9,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from config.settings import UPSTREAMS, settings
+from config.settings import settings
 from config.windows import DENMARK
-from ops.audit import auditable
-from ops.console import fail
+from ops import breaker
+from ops.breaker import REDIS_SILENT
 from ops.work import with_services
 from workers import observed
-from workers.audit import Action
 from workers.observed import UpstreamView
 from workers.queues import BrokerDown
-from workers.resilience.admission import Ordered, Override
 from workers.runtime import Services
-
-REDIS_SILENT = "Redis does not answer"
-
-ORDERS = {
-    "force-open": Override.FORCED_OPEN,
-    "disable": Override.DISABLED,
-    "metrics-only": Override.METRICS_ONLY,
-    "lift": None,
-}
 
 
 def status(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:  # noqa: FBT002
@@ -56,33 +43,10 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = F
     for name, seen in found.items():
         table.add_row(name, *_row(seen))
     Console().print(table, _queue_table(found), _schedule_table(found))
+    if quarantined := breaker.told([(name, seen.quarantined) for name, seen in found.items()]):
+        print(quarantined)
     if dead is not None:
         print(f"dead letters: {dead}" + (" (see registerbro queue dead list)" if dead else ""))
-
-
-def breaker(
-    upstream: Annotated[str, typer.Argument(help="The upstream.")],
-    order: Annotated[str, typer.Argument(help=f"One of {', '.join(ORDERS)}.")],
-    reason: Annotated[str, typer.Option(help="Why; shown to everybody who looks.")] = "",
-) -> None:
-    """Set above an upstream's breaker what an operator decides, or lift it."""
-    if upstream not in UPSTREAMS:
-        fail(f"no such upstream: {upstream} (there are {', '.join(UPSTREAMS)})")
-    if order not in ORDERS:
-        fail(f"no such order: {order} (there are {', '.join(ORDERS)})")
-    if ORDERS[order] and not reason:
-        fail("an override needs a --reason")
-    override = ORDERS[order]
-    by = getpass.getuser()
-    ordered = Ordered(override, by, round(time.time() * 1000), reason) if override else None
-    auditable()
-
-    async def put(services: Services) -> None:
-        async with services.journal.action(Action.BREAKER, by, target=f"{upstream} {order}", reason=reason):
-            await services.admission(upstream).order(ordered)
-
-    with_services(settings(), put, REDIS_SILENT)
-    print(f"{upstream}: {override or 'lifted'}")
 
 
 async def _look(services: Services) -> tuple[dict[str, UpstreamView], int | None]:

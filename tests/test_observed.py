@@ -46,6 +46,7 @@ async def test_every_upstream_and_every_queue_is_there_before_anything_happened(
     assert {seen["queue_consumed", queue] for queue in QUEUES} == {0.0}
     assert {seen["schedule_lag_seconds", name] for name in REGISTERS} == {0.0}
     assert {seen["register_partial", name] for name in REGISTERS} == {0.0}
+    assert {seen["quarantined_citizens", name] for name in REGISTERS} == {0.0}
     assert seen["fault_reports_oldest_undelivered_seconds",] == 0.0
     assert seen["dead_letters",] == 0.0
     assert {seen["redis_up", server] for server in ("broker", "coordination", "ledger", "cache")} == {1.0}
@@ -53,6 +54,8 @@ async def test_every_upstream_and_every_queue_is_there_before_anything_happened(
 
 async def test_what_changes_is_seen(services, scrape, app):
     await services.admission("udb").order(Ordered(Override.FORCED_OPEN, "somebody", 0, "planned work"))
+    await services.quarantine.put("udb", "a" * 52, 1_700_000_000_000)
+    await services.quarantine.put("udb", "b" * 52, 1_700_000_000_000)
     await heartbeat.mark(services.coordination, "su")
     await partial_answers.note(services.coordination, "eindkomst", {"period": 1})
     await services.timetable.note("a" * 52, HOUR, None, {"ydelse": -HOUR})
@@ -60,6 +63,7 @@ async def test_what_changes_is_seen(services, scrape, app):
     await reports.submit(services, ME, "Zebrafinken sang", idempotency_key="k")
     seen = await asyncio.to_thread(scrape)
     assert (seen["breaker_state", "forced_open", "udb"], seen["breaker_state", "closed", "udb"]) == (1.0, 0.0)
+    assert (seen["quarantined_citizens", "udb"], seen["quarantined_citizens", "su"]) == (2.0, 0.0)
     assert (seen["queue_consumed", "su"], seen["queue_consumed", "udb"]) == (1.0, 0.0)
     assert (seen["register_partial", "eindkomst"], seen["register_partial", "udb"]) == (1.0, 0.0)
     assert seen["schedule_lag_seconds", "ydelse"] >= 3600

@@ -22,7 +22,14 @@ from workers.domain.overview import Normalised, SuAttempts
 from workers.refresh import Citizen, OutsideTargetGroup, Reason
 from workers.register import Fetched, Register
 from workers.resilience.admission import Ordered, Override
-from workers.resilience.errors import CircuitOpen, InvalidResponse, ServiceWindow, UpstreamTimeout
+from workers.resilience.errors import (
+    CircuitOpen,
+    InvalidResponse,
+    Quarantined,
+    QuarantineUnknown,
+    ServiceWindow,
+    UpstreamTimeout,
+)
 from workers.runtime import Services
 
 TODAY = datetime.now(DENMARK).date()
@@ -294,7 +301,10 @@ async def test_what_failed_a_moment_ago_is_not_tried_again(services):
     assert not fetching.asked
 
 
-@pytest.mark.parametrize("spared", [CircuitOpen("open", retry_after=HOUR), ServiceWindow(retry_after=HOUR)])
+@pytest.mark.parametrize(
+    "spared",
+    [CircuitOpen("open", retry_after=HOUR), ServiceWindow(retry_after=HOUR), QuarantineUnknown(retry_after=HOUR)],
+)
 async def test_when_the_register_is_spared_the_rest_is_put_back_and_no_citizen_s_page_changes(services, spared):
     ids = await make_due(services, *CPRS[:12], age=HOUR)
     before = [await entry(services, one) for one in ids]
@@ -306,6 +316,17 @@ async def test_when_the_register_is_spared_the_rest_is_put_back_and_no_citizen_s
     ]
     assert min([await due_in(services, one) for one in ids]) > 0.9 * 3600
     assert (await services.timetable.look("su")).taken == 0
+
+
+async def test_one_citizen_in_quarantine_keeps_none_of_the_others_waiting_and_changes_no_page(services):
+    ids = await make_due(services, *CPRS[:12], age=HOUR)
+    before = await entry(services, ids[1])
+    fetching = Fetching(lambda cpr: Quarantined() if cpr == CPRS[1] else DATA)
+    await fetching.register.refresh_many(services, ids)
+    assert len(fetching.asked) == 12
+    after = await entry(services, ids[1])
+    assert (after.failure, after.sections) == (before.failure, before.sections)
+    assert await due_in(services, ids[1]) > 0.06 * 12 * 3600
 
 
 async def test_who_is_no_longer_known_leaves_the_timetable(services):

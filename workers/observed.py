@@ -85,6 +85,8 @@ class UpstreamView(_Frozen):
     last_failure_reason: str | None
     next_probe: datetime | None
     override: OverrideView | None
+    quarantined: int
+    """How many citizens it is not asked about, as another person's answer came for them."""
     window_until: datetime | None
     queues: dict[str, QueueView]
     schedule: ScheduleView | None
@@ -94,8 +96,9 @@ class UpstreamView(_Frozen):
 
 async def upstreams(services: Services) -> dict[str, UpstreamView]:
     """The health of every upstream. Raises REDIS_DOWN errors; a broker that does not tell leaves its part out."""
-    seen, queues, consumed, partial = await asyncio.gather(
+    seen, quarantined, queues, consumed, partial = await asyncio.gather(
         asyncio.gather(*(_admission(services, name) for name in UPSTREAMS)),
+        services.quarantine.count(UPSTREAMS),
         _or_none(queued(services)),
         heartbeat.consumed(services.coordination, QUEUES),
         partial_answers.look(services.coordination, REGISTERS),
@@ -106,6 +109,7 @@ async def upstreams(services: Services) -> dict[str, UpstreamView]:
     return {
         name: one.model_copy(
             update={
+                "quarantined": quarantined[name],
                 "queues": {
                     queue: _queue_view(queues.queues[queue] if queues else None, consumed=consumed[queue])
                     for queue in WORKERS.get(name, ())
@@ -160,6 +164,7 @@ async def _admission(services: Services, name: str) -> UpstreamView:
             at=datetime.fromtimestamp(ordered.at / 1000, UTC),
             reason=ordered.reason,
         ),
+        quarantined=0,
         window_until=closed_until(services.settings.upstream(name).service_windows, datetime.now(UTC)),
         queues={},
         schedule=None,
@@ -367,9 +372,16 @@ async def _of_broker(services: Services) -> list[Metric]:
 
 async def _of_ledger(services: Services) -> list[Metric]:
     standing: ReportsStanding = await reports.outbox(services).standing()
+    quarantined = await services.quarantine.count(REGISTERS)
     states = {str(state): float(count) for state, count in standing.reports.items()}
     oldest = standing.oldest_undelivered
     return [
+        _gauge(
+            "quarantined_citizens",
+            "Citizens whom a register is not asked about, as another person's answer came for them",
+            "register",
+            {name: float(count) for name, count in quarantined.items()},
+        ),
         _gauge("fault_reports", "Fault reports that are kept, by state", "state", states),
         GaugeMetricFamily(
             "registerbro_fault_reports_oldest_undelivered_seconds",

@@ -24,7 +24,7 @@ from workers.connections import REDIS_DOWN
 from workers.domain.cpr import Cpr
 from workers.domain.overview import LeftOut, Normalised, UnknownValue, sections_of
 from workers.queues import publish
-from workers.resilience import deadline
+from workers.resilience import deadline, quarantine
 from workers.resilience.errors import CircuitOpen, NotCalled, UpstreamError
 from workers.runtime import Services
 
@@ -201,7 +201,7 @@ class Register:
                 await self._fail(services, citizen_id, CITIZEN_UNKNOWN, began, settings.retry_after)
             return Ended(CITIZEN_UNKNOWN, due_in=None)
         try:
-            with deadline.within(settings.total_timeout):
+            with deadline.within(settings.total_timeout), quarantine.about(_ids(services, cpr, citizen_id)):
                 fetched = await self._fetch(services, cpr)
             await services.admission(self.name).check()
         except UpstreamError as error:
@@ -209,7 +209,7 @@ class Register:
             log.warning("fetch_failed", register=self.name, citizen=citizen_id, reason=reason, detail=str(error))
             if schedule is not None and isinstance(error, NotCalled):
                 # Nobody asked, and nobody is told.
-                return Ended(reason, _after_failure(settings, retry_after), spared=True)
+                return Ended(reason, _after_failure(settings, retry_after), spared=error.of_all)
         except Exception:
             # Our own defect must be a failure that is told of, and never look like "no data".
             log.exception("refresh_defect", register=self.name, citizen=citizen_id)
@@ -281,6 +281,11 @@ class Register:
             places={kind: found[:PLACES_NAMED] for kind, found in places.items()},
         )
         await partial_answers.note(services.coordination, self.name, kinds)
+
+
+def _ids(services: Services, cpr: Cpr, citizen_id: str) -> tuple[str, ...]:
+    """All ids of a citizen, the newest first; `citizen_id` may be of a pepper that is gone meanwhile."""
+    return tuple(dict.fromkeys((*services.citizens.ids_of(cpr), citizen_id)))
 
 
 def _without_fetching(settings: RegisterSettings, entry: Entry, schedule: "Schedule | None") -> "Ended | None":

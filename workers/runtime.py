@@ -25,6 +25,7 @@ from workers.queues import Queues
 from workers.resilience.admission import Guard, Overrides, Rules, SharedMachine
 from workers.resilience.certificates import Certificates
 from workers.resilience.client import HttpClient
+from workers.resilience.quarantine import Quarantine, Watch
 from workers.resilience.trail import NoTrail
 from workers.resilience.upstream import Upstream
 
@@ -58,6 +59,7 @@ class Services:
         self.audit_heads = Heads(self.ledger)
         self.journal = Journal(settings, self.audit_heads)
         self.overrides = Overrides(self.ledger.redis)
+        self.quarantine = Quarantine(self.ledger.redis)
         self.queues = Queues(settings)
         self._upstreams: dict[str, Upstream] = {}
         self._certificates: dict[str, Certificates] = {}
@@ -92,6 +94,7 @@ class Services:
                 self.overrides,
                 lease=settings.attempt_timeout + (WRITE_WITHIN if settings.looks_up_citizens else timedelta(0)),
                 slow_call=settings.admission.slow_call,
+                watch=Watch(self.quarantine, name) if settings.looks_up_citizens else None,
             )
         return self._guards[name]
 

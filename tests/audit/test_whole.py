@@ -134,6 +134,7 @@ async def test_verify_ends_with_1_and_names_the_line_when_one_was_changed(bridge
     "command",
     [
         ("refresh", "--contact-group", "12"), ("page",), ("audit", "for"), ("breaker", "udb", "lift"),
+        ("breaker", "quarantine", "release", "udb", "a" * 52, "--reason", "y"),
         ("reports", "show", "x"), ("reports", "replay", "x"), ("reports", "discard", "x", "--reason", "y"),
         ("forget",), ("keys", "reseal"),
     ],

@@ -7,7 +7,10 @@ import pytest
 from config.celery import REGISTERS
 from portal.reader import SectionState
 from simulators import citizens
+from tests.contract.conftest import Bridge
 from tests.contract.told import assert_told
+from workers.domain.cpr import Cpr
+from workers.runtime import Services
 
 BEHIND_DFDG = ("udb", "su", "ydelse", "dfdg")
 KNOWN = citizens.EXAMPLE.cpr
@@ -158,6 +161,65 @@ async def test_after_another_persons_answer_the_register_is_cut_off_for_everybod
     entry, _ = await bridge.refresh(citizens.CITIZENS[1].cpr)
     assert entry.failure == "circuit_open"
     assert control.calls(register).total == 1
+
+
+async def test_after_the_cut_is_lifted_only_who_caused_it_is_not_asked_about_until_an_operator_lets_them(
+    bridge, control, register, settings
+):
+    another_process = Bridge(Services(settings), bridge.reader, bridge.register)
+    other = citizens.CITIZENS[1].cpr
+
+    async def asked(here, digits):
+        """The failure that is kept, what the page shows, and how many calls the register saw."""
+        control.reset()
+        for key in [key async for key in bridge.services.cache.scan_iter("entry:*")]:
+            await bridge.services.cache.delete(key)
+        entry, sections = await here.refresh(digits)
+        return entry.failure, {view.state for view in sections.values()}, control.calls(register).total
+
+    try:
+        control.fault(register, {"kind": "wrong_person"})
+        entry, _ = await another_process.refresh(KNOWN)
+        assert entry.failure == "wrong_person"
+        assert await asked(bridge, other) == ("circuit_open", {SectionState.UNAVAILABLE}, 0)
+        await bridge.services.admission(register).order(None)
+        for here in (bridge, another_process):
+            assert await asked(here, KNOWN) == ("quarantined", {SectionState.UNAVAILABLE}, 0)
+            assert_told(await here.sections(Cpr.parse(KNOWN)))
+            failure, states, calls = await asked(here, other)
+            assert (failure, calls) == (None, 1)
+            assert SectionState.UNAVAILABLE not in states
+        assert await bridge.services.quarantine.release(register, bridge.services.citizens.id_of(Cpr.parse(KNOWN)))
+        for here in (bridge, another_process):
+            failure, states, calls = await asked(here, KNOWN)
+            assert (failure, calls) == (None, 1)
+            assert SectionState.READY in states
+    finally:
+        await another_process.services.close()
+
+
+async def test_what_was_kept_of_who_is_in_quarantine_is_shown_as_after_any_failure(bridge, control, register):
+    _, before = await bridge.refresh(KNOWN)
+    citizen_id = bridge.services.citizens.id_of(Cpr.parse(KNOWN))
+    await bridge.services.quarantine.put(register, citizen_id, 1_700_000_000_000)
+    # By now the process has to look again.
+    await bridge.services.admission(register).order(None)
+    for key in [key async for key in bridge.services.cache.scan_iter("entry:*")]:
+        await bridge.services.cache.hset(key, "fresh_until", 0)
+    entry, after = await bridge.refresh(KNOWN)
+    assert entry.failure == "quarantined"
+    assert {name: view.items for name, view in after.items()} == {name: view.items for name, view in before.items()}
+    assert all(view.stale for view in after.values())
+    assert control.calls(register).total == 1
+
+
+@pytest.mark.parametrize("own_settings", [{"OTHER_PEPPERS": "the pepper of the time before"}])
+async def test_a_new_pepper_lets_nobody_out_of_quarantine(bridge, control, register):
+    newest, older = bridge.services.citizens.ids_of(Cpr.parse(KNOWN))
+    await bridge.services.quarantine.put(register, older, 1_700_000_000_000)
+    entry, _ = await bridge.refresh(KNOWN)
+    assert (entry.failure, control.calls(register).total) == ("quarantined", 0)
+    assert await bridge.services.quarantine.held(register) == {newest: 1_700_000_000_000}
 
 
 async def test_an_answer_with_nothing_in_it_is_no_data_and_no_failure(bridge, control, register):

@@ -149,6 +149,9 @@ FORBIDDEN = [
     ("worker-udb", "broker", ("HGETALL", "admission:{su}")),
     ("worker-udb", "ledger", ("HGETALL", "{reports}:report:x")),
     ("worker-udb", "ledger", ("GET", "banner:{x}")),
+    ("worker-udb", "ledger", ("HGETALL", "quarantine:su")),
+    ("worker-udb", "ledger", ("HDEL", "quarantine:eindkomst", "x")),
+    ("worker-booking-vendor", "ledger", ("HGETALL", "quarantine:udb")),
     ("worker-booking-vendor", "broker", ("GET", "lease:{udb}:x")),
     ("beat", "broker", ("HGETALL", "unacked")),
     ("beat", "broker", ("GET", "lease:{udb}:x")),
@@ -166,6 +169,19 @@ FORBIDDEN = [
 def test_a_service_reaches_no_key_of_anothers(here, user, server, command):
     with as_user(here, server, user) as client, pytest.raises(NoPermissionError):
         client.execute_command(*command)
+
+
+@pytest.mark.parametrize(
+    ("user", "upstream"),
+    [("worker-udb", "udb"), ("worker-eindkomst", "eindkomst"), ("worker-eindkomst", "cvr"), ("portal", "udb")],
+)
+def test_whom_a_register_is_not_asked_about_its_worker_writes_down_and_an_operator_takes_out(here, user, upstream):
+    with as_user(here, "ledger", user) as client:
+        client.hsetnx(f"quarantine:{upstream}", "a", 1)
+        with client.pipeline(transaction=True) as transaction:
+            transaction.hsetnx(f"quarantine:{upstream}", "b", 1).hdel(f"quarantine:{upstream}", "a").execute()
+        assert client.hgetall(f"quarantine:{upstream}") == {b"b": b"1"}
+        assert client.hlen(f"quarantine:{upstream}") == client.hdel(f"quarantine:{upstream}", "b") == 1
 
 
 READ_ONLY = [

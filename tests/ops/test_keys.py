@@ -173,11 +173,14 @@ def test_of_a_citizen_who_is_forgotten_nothing_is_left(here, visit, registerbro)
     with here.redis["cache"].client() as cache:
         ids = {key.partition(b"{")[2].rstrip(b"}") for key in cache.scan_iter("citizen:*")}
     assert any(who in everything_in(here.redis["ledger"]) for who in ids)
+    with here.redis["ledger"].client() as ledger:
+        ledger.hset("quarantine:udb", mapping=dict.fromkeys(ids, 1_700_000_000_000))
     ended = registerbro("forget", "--json", "--reason", "asked for", stdin=f"{citizens.EXAMPLE.cpr}\n")
     assert ended.returncode == 0, ended.stderr
     told = json.loads(ended.stdout)
     assert (told["known"], told["reports"], told["banner"], told["reports_left"]) == (True, 1, True, [])
     assert told["entries"] >= 1
+    assert told["quarantines"] == 1
     with here.redis["cache"].client() as cache:
         left = {key.partition(b"{")[2].rstrip(b"}") for key in cache.scan_iter("citizen:*")}
     assert len(left) == 1

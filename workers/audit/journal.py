@@ -49,6 +49,7 @@ class Action(StrEnum):
     """What operators do that is on record."""
 
     BREAKER = "breaker"
+    RELEASE_CITIZEN = "release_citizen"
     REFRESH = "refresh"
     SHOW_PAGE = "show_page"
     SHOW_REPORT = "show_report"

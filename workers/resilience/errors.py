@@ -16,6 +16,8 @@
     │   └── WrongPerson             an answer about another citizen (R7)
     └── NotCalled                   no call was made
         ├── CircuitOpen             the breaker is open
+        ├── Quarantined             another person's answer came for this citizen before
+        ├── QuarantineUnknown       nobody can say whether it did
         ├── RetryBudgetSpent        too many of the last calls were retries
         ├── ServiceWindow           closed as planned
         ├── DeadlinePassed          the fetch has no time left
@@ -155,11 +157,27 @@ class WrongPerson(CallFailed):
 class NotCalled(UpstreamError):
     """The upstream was spared: no call was made."""
 
+    of_all: ClassVar[bool] = True
+    """Whether a call about another citizen would not be made now either."""
+
 
 class CircuitOpen(NotCalled):
     """The breaker is open; `retry_after` is when it lets a call through, None when only a person can close it."""
 
     reason = "circuit_open"
+
+
+class Quarantined(NotCalled):
+    """The citizen caused another person's answer at this upstream (R7), and no operator has let them since."""
+
+    reason = "quarantined"
+    of_all = False
+
+
+class QuarantineUnknown(NotCalled):
+    """The ledger does not say who is in quarantine, and one of them would cut the upstream off for everybody again."""
+
+    reason = "quarantine_unknown"
 
 
 class RetryBudgetSpent(NotCalled):

@@ -1,7 +1,8 @@
 """Whether a call may be made now: one breaker, one rate and one limit of concurrency per upstream, for all processes.
 
 `shared.py` decides in Redis; `local.py` is the same machine for the time in which there is no Redis; `overrides.py`
-keeps on the ledger what operators decided. docs/breaker.md explains the whole.
+keeps on the ledger what operators decided, and `workers/resilience/quarantine.py` who is not asked about.
+docs/breaker.md explains the whole.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ import structlog
 
 from workers import metrics, names
 from workers.connections import REDIS_DOWN, server_within
-from workers.resilience import deadline
+from workers.resilience import deadline, quarantine
 from workers.resilience.admission.local import LocalMachine
 from workers.resilience.admission.overrides import Overrides
 from workers.resilience.admission.shared import Ordered, SharedMachine, Unknown
@@ -80,12 +81,23 @@ class Admission(Protocol):
 
 
 class Guard:
-    """Admission to one upstream: by Redis for all processes together, and without Redis by this process alone."""
+    """Admission to one upstream: by Redis for all processes together, and without Redis by this process alone.
 
-    def __init__(self, shared: SharedMachine, overrides: Overrides, lease: timedelta, slow_call: timedelta) -> None:
+    `watch` knows who is in quarantine there; without it, nobody is.
+    """
+
+    def __init__(
+        self,
+        shared: SharedMachine,
+        overrides: Overrides,
+        lease: timedelta,
+        slow_call: timedelta,
+        watch: quarantine.Watch | None = None,
+    ) -> None:
         self.upstream = shared.rules.upstream
         self.shared = shared
         self._overrides = overrides
+        self._watch = watch
         self._local = LocalMachine(shared.rules, _now)
         self._lease = round((lease + LEASE_BEYOND_ATTEMPT).total_seconds() * 1000)
         self._slow_call = slow_call
@@ -98,8 +110,21 @@ class Guard:
     async def enter(self, *, is_retry: bool) -> Permit:
         """Leave to call now; waits for a place, in order, for as long as the deadline at hand allows.
 
-        Raises CircuitOpen, RetryBudgetSpent and DeadlinePassed.
+        Raises CircuitOpen, RetryBudgetSpent and DeadlinePassed; Quarantined and QuarantineUnknown for a call that is
+        about a citizen.
         """
+        permit = await self._enter(is_retry=is_retry)
+        citizen_ids = quarantine.concerned()
+        if self._watch is not None and citizen_ids:
+            # Only now, since whoever may call knows that the upstream is not cut off, and of which generation that is.
+            try:
+                await self._watch.check(citizen_ids, permit.generation if permit.machine is self.shared else None)
+            except BaseException as refused:
+                await self.record(permit, refused, timedelta(0))
+                raise
+        return permit
+
+    async def _enter(self, *, is_retry: bool) -> Permit:
         permit = names.name()
         if not self._turnstile.locked():
             machine, entry = await self._ask(permit, is_retry=is_retry)
@@ -204,6 +229,9 @@ class Guard:
             self._untold = None
         except REDIS_DOWN as failure:
             self._redis_is_down(failure)
+        citizen_ids = quarantine.concerned()
+        if self._watch is not None and citizen_ids:
+            await self._watch.put(citizen_ids[0], ordered.at)
         try:
             await self._overrides.put(self.upstream, ordered)
         except REDIS_DOWN as failure:
