@@ -4,9 +4,11 @@ It shares no code with the adapter that it judges: another parser, a calendar of
 everything instead of clever orders, so that a clever mistake shows. The rules it follows:
 
 - Outcome first: a FejlStruktur anywhere is a failure; an AdvisStruktur is one where no person is, unless its code is
-  known to mean "none". No data is only an answer without `IndkomstPersonUddata`. Every CPR number is the citizen's.
+  known to mean "none". No data is only an answer without `IndkomstPersonUddata`. Every CPR number is the citizen's; one
+  that stands for nobody (0000000000, or no number at all) makes the answer invalid, and no other person's.
 - A form 11000 at level 1 of a report is a statement. One with anything unreadable is left out and counted; when none
-  can be read it is a failure, and the agreement's where every report lacks field 011 or 012.
+  can be read it is a failure, and the agreement's where every report lacks field 011 or 012. It is one too when there
+  is no job to show beside what was left out.
 - Work is income of the types 0, 3, 8 and 9. Reversed is what is marked, what a reversal has the own id of, and what a
   reversal that did not find its own id has the company, period and type of.
 - The employer is a CVR number where a report tells it of the company itself, else the company's SE number. Its periods
@@ -48,6 +50,7 @@ FAILURES = {
 }
 WORK = {0, 3, 8, 9}
 NOT_WORK = {1, 2, 4, 5, 6, 7, 10, 11, 20, 24, 26, 28, 29}
+NOBODY = "0000000000"
 XML_SPACE = " \t\r\n"
 
 
@@ -390,10 +393,11 @@ def expected(
     }
     if advices - advis_means_none and not persons:
         return Outcome("advis")
-    if any(
-        text_of(number).strip(XML_SPACE) != cpr for number in answer.iter(f"{CPR}PersonCivilRegistrationIdentifier")
-    ):
+    numbers = {text_of(one).strip(XML_SPACE) for one in answer.iter(f"{CPR}PersonCivilRegistrationIdentifier")} - {cpr}
+    if any(re.fullmatch("[0-9]{10}", number) and number != NOBODY for number in numbers):
         return Outcome("wrong_person")
+    if numbers:
+        return Outcome("invalid_response")
     if answer.find(f"{E}IndkomstPersonUddata") is None:
         return Outcome()
     return meaning(
@@ -433,6 +437,8 @@ def meaning(reports: list[Report]) -> Outcome:
         for number, of_employer in employers(left).items()
         for first, last in employment_periods(report.period for report in of_employer)
     ]
+    if left_out and not employments:
+        return Outcome("invalid_response")
     employments.sort(key=lambda shown: (-shown[2], -shown[1], shown[0]))
     return Outcome(
         employments=[(label, as_date(first), as_date(last)) for label, first, last in employments],

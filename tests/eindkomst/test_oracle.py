@@ -178,12 +178,20 @@ def test_several_structures_of_the_citizen_are_one_answer():
     assert together.employments == [(ONES, day("2022-01-01"), day("2022-03-31"))]
 
 
-@pytest.mark.parametrize("number", [STRANGER, "0000000000", "", CITIZEN[:9]])
-def test_any_other_number_is_another_persons(number):
-    assert refuses(person(report(), cpr=number)) == "wrong_person"
-    assert refuses(person(report()), person(report(), cpr=number)) == "wrong_person"
-    assert refuses(person(report(), cpr=number), person(report())) == "wrong_person"
-    assert refuses(person(report(forms=[]), cpr=number)) == "wrong_person"
+@pytest.mark.parametrize(
+    ("number", "failure"),
+    [
+        (STRANGER, "wrong_person"),
+        ("0000000000", "invalid_response"),
+        ("", "invalid_response"),
+        (CITIZEN[:9], "invalid_response"),
+    ],
+)
+def test_any_other_number_is_another_persons(number, failure):
+    assert refuses(person(report(), cpr=number)) == failure
+    assert refuses(person(report()), person(report(), cpr=number)) == failure
+    assert refuses(person(report(), cpr=number), person(report())) == failure
+    assert refuses(person(report(forms=[]), cpr=number)) == failure
 
 
 # --- 4. Reports, forms and fields
@@ -334,9 +342,10 @@ def test_an_unreadable_statement_neither_works_nor_reverses():
 
 
 @pytest.mark.parametrize("sort", ["1", "29", "12"])
-def test_income_that_is_ignored_counts_as_read(sort):
-    told = outcome(report(income_type=sort), report(kind=None))
-    assert (told.failure, told.employments, told.left_out) == (None, [], 1)
+def test_income_that_is_ignored_counts_as_read_and_is_no_job_beside_what_could_not_be(sort):
+    assert refuses(person(report(income_type=sort), report(kind=None))) == "invalid_response"
+    told = outcome(report(income_type=sort), report(kind=None), report())
+    assert (told.failure, len(told.employments), told.left_out) == (None, 1, 1)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from tests.eindkomst.answers import (
     error,
     fault,
     outcome,
-    period,
+    report,
     response,
     wages,
 )
@@ -35,7 +35,7 @@ from workers.eindkomst.security import Security
 from workers.resilience.certificates import Certificates, Identity, Trusted
 from workers.resilience.errors import BadRequest, InvalidResponse, NotAuthorised, UpstreamUnavailable
 
-REPORTS = about(company(period(wages())))
+REPORTS = about(company(report(wages())))
 POLICY = ("sha1", "sha256")
 EVERY = frozenset({"sha1", "sha256", "sha384", "sha512"})
 WITH_TOKEN = ("body", "timestamp", "token")
@@ -905,7 +905,7 @@ class TestSize:
 
     def test_a_history_of_a_thousand_reports_and_ten_mebibytes_is_verified(self, gateway, trusting):
         form = Form(number="16001", fields={f"1{number:017}": "12345.67" for number in range(100, 140)})
-        body = about(company(*[period(wages(below=[form])) for _ in range(1000)]))
+        body = about(company(*[report(wages(below=[form])) for _ in range(1000)]))
         assert len(body) > 10 * 2**20
         envelope = etree.fromstring(etree.tostring(secure(plain(body), gateway, "sha1")), parser())
         held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -922,7 +922,7 @@ class TestSize:
 
     def test_checking_takes_too_little_time_to_hold_up_others(self, gateway, trusting):
         for months in (1, 60, 600):
-            body = about(company(*[period(wages()) for _ in range(months)]))
+            body = about(company(*[report(wages()) for _ in range(months)]))
             envelope = secure(plain(body), gateway)
             took = spent(lambda envelope=envelope: trusting.verify(envelope, datetime.now(UTC)))
             print(f"checking an answer of {len(body) // 1024} KiB: {took * 1000:.1f} ms of CPU")

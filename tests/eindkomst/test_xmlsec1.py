@@ -13,7 +13,7 @@ from lxml import etree
 
 from simulators.authority import Authority
 from tests.eindkomst import signing
-from tests.eindkomst.answers import about, company, period, wages
+from tests.eindkomst.answers import about, company, report, wages
 from tests.eindkomst.signing import DS, SOAP, WSSE, WSU, Signer
 from workers.eindkomst.security import Security
 from workers.resilience.certificates import Identity, Trusted
@@ -58,7 +58,7 @@ def xmlsec1(tmp_path):
 
 
 def answer():
-    return etree.fromstring(about(company(period(wages()))))
+    return etree.fromstring(about(company(report(wages()))))
 
 
 def question(file, algorithm, *, token):
