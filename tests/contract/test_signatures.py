@@ -32,18 +32,41 @@ def ours():
 
 
 @pytest.fixture
-def own_settings(files, ours):
-    own = {"EINDKOMST__SIGNING_CERT": str(files[ours])} if ours else {}
-    return own | {"EINDKOMST__VERIFY_WITH": str(files["gateway"])}
+def policy():
+    """The hash function, and whether the token is signed, both ways: the published policy unless a test says else."""
+    return "sha1", True
+
+
+@pytest.fixture
+def set_so(policy):
+    """How we are set."""
+    return {"SIGNATURE": policy[0], "SIGN_TOKEN": str(policy[1])}
+
+
+@pytest.fixture
+def own_settings(files, ours, set_so):
+    own = {"SIGNING_CERT": str(files[ours])} if ours else {}
+    own |= {"VERIFY_WITH": str(files["gateway"]), **set_so}
+    return {f"EINDKOMST__{name}": value for name, value in own.items()}
 
 
 @pytest.fixture(autouse=True)
-def gateway(simulation, files):
+def gateway(simulation, files, policy):
     signers = {name: Signer.load(file) for name, file in files.items()}
-    with simulation.signing(Signatures(signers["us"].certificate, signers["gateway"], signers["stranger"])):
+    agreed = Signatures(
+        signers["us"].certificate,
+        signers["gateway"],
+        signers["stranger"],
+        digest=policy[0],
+        accepts=frozenset({policy[0]}),
+        expects_token=policy[1],
+        token_signed=policy[1],
+    )
+    with simulation.signing(agreed):
         yield
 
 
+@pytest.mark.parametrize("policy", [(digest, token) for digest in ("sha1", "sha256") for token in (True, False)])
 async def test_a_signed_question_gets_a_signed_answer(bridge, control):
     entry, sections = await bridge.refresh(KNOWN)
     (call,) = control.calls("eindkomst").calls
@@ -58,7 +81,14 @@ async def test_no_data_is_believed_when_it_is_signed(bridge, control):
     assert {view.state for view in sections.values()} == {SectionState.EMPTY}
 
 
+async def test_unless_it_is_set_otherwise_the_published_policy_is_followed(bridge, control):
+    entry, _ = await bridge.refresh(KNOWN)
+    (call,) = control.calls("eindkomst").calls
+    assert (entry.failure, call.broke_contract, call.status) == (None, None, 200)
+
+
 @pytest.mark.parametrize("ours", ["stranger", None])
+@pytest.mark.parametrize("policy", [("sha256", True)])
 async def test_a_question_that_is_not_signed_by_us_is_for_an_operator(bridge, control, ours):
     entry, sections = await bridge.refresh(KNOWN)
     assert (entry.failure, entry.sections) == ("not_authorised", None)
@@ -68,10 +98,42 @@ async def test_a_question_that_is_not_signed_by_us_is_for_an_operator(bridge, co
 
 
 @pytest.mark.parametrize(
+    "set_so", [{"SIGNATURE": "sha256", "VERIFY_ALGORITHMS": "sha1"}, {"SIGNATURE": "sha1", "SIGN_TOKEN": "false"}]
+)
+async def test_a_question_that_is_signed_otherwise_than_agreed_is_for_an_operator(bridge, control, set_so):
+    entry, sections = await bridge.refresh(KNOWN)
+    assert (entry.failure, entry.sections, control.calls("eindkomst").total) == ("not_authorised", None, 1)
+    assert_told(sections)
+
+
+@pytest.mark.parametrize("set_so", [{"VERIFY_ALGORITHMS": "sha256,sha384,sha512"}])
+async def test_an_answer_with_an_algorithm_that_is_not_believed_is_not_shown(bridge, control, set_so):
+    entry, sections = await bridge.refresh(KNOWN)
+    assert (entry.failure, entry.sections) == ("invalid_response", None)
+    assert_told(sections)
+
+
+@pytest.mark.parametrize("ours", ["stranger"])
+async def test_a_key_that_cannot_sign_so_sends_no_question(bridge, control, ours):
+    entry, sections = await bridge.refresh(KNOWN)
+    assert (entry.failure, entry.sections, control.calls("eindkomst").total) == ("not_authorised", None, 0)
+    assert_told(sections)
+
+
+@pytest.mark.parametrize("policy", [("sha1", False), ("sha256", False)])
+async def test_a_token_that_is_signed_though_it_need_not_be_is_believed(bridge, control):
+    control.fault("eindkomst", {"kind": "signature", "how": "token_too"})
+    entry, sections = await bridge.refresh(KNOWN)
+    assert entry.failure is None
+    assert {view.state for view in sections.values()} == {SectionState.READY}
+
+
+@pytest.mark.parametrize("policy", [("sha1", True), ("sha256", True)])
+@pytest.mark.parametrize(
     "how",
     [
-        *("unsigned", "altered", "wrapped", "wrapped_with_its_id", "without_value", "stale", "foreign"),
-        *("body_alone", "timestamp_alone", "token_too"),
+        *("unsigned", "altered", "wrapped", "wrapped_with_its_id", "wrapped_timestamp", "wrapped_token"),
+        *("without_value", "stale", "foreign", "body_alone", "timestamp_alone", "other_digest"),
     ],
 )
 async def test_an_answer_whose_signature_does_not_hold_is_asked_for_once_again_and_not_shown(bridge, control, how):

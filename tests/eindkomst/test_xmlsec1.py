@@ -1,4 +1,4 @@
-"""WS-Security against `xmlsec1`, which shares no code with ours: it verifies what we sign, and we believe its own.
+"""WS-Security against `xmlsec1`, which shares no code with ours: it verifies what we sign, we believe what it signs.
 
 A Debian package; without the command these tests are skipped, and with `CI=true` they fail.
 """
