@@ -14,6 +14,7 @@ from config.settings import SettingsError, environment_problems, settings
 from workers import audit, collector, metrics, pool, queues, runtime, schedule, trace, tracing, transport
 from workers.connections import REDIS_DOWN
 from workers.defects import Task
+from workers.eindkomst.security import Security
 from workers.resilience.certificates import Certificates
 from workers.trace import Kind
 
@@ -34,6 +35,14 @@ def _set_up_logging(**_: object) -> None:
     logging.configure(settings().log_level)
 
 
+def _check_certificates(name: str) -> None:
+    """Raises SettingsError when a certificate cannot be read, or not be used as it is set, that `name` calls with."""
+    for upstream in (name, *settings().upstream(name).also_calls):
+        certificates = Certificates.of(settings(), upstream)
+        if upstream == "eindkomst":
+            Security.of(certificates, settings().eindkomst).check()
+
+
 @signals.worker_init.connect
 def _open_runtime(sender: Any, **_: object) -> None:  # noqa: ANN401 - Celery's worker, which has no types
     """Opens what the process owns, once it is known to have what its queues need."""
@@ -45,8 +54,7 @@ def _open_runtime(sender: Any, **_: object) -> None:  # noqa: ANN401 - Celery's 
         for name, queues in celery_config.WORKERS.items():
             if consumed & set(queues):
                 settings().require(name)
-                for upstream in (name, *settings().upstream(name).also_calls):
-                    Certificates.of(settings(), upstream)
+                _check_certificates(name)
                 if settings().upstream(name).looks_up_citizens:
                     asks = True
                     audit.usable(settings())
