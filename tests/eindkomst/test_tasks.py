@@ -1,6 +1,8 @@
 """A refresh of the whole register: what CVR says of employers reaches the page, and no person's name the open."""
 
 import json
+import subprocess
+import sys
 from datetime import timedelta
 
 import pytest
@@ -8,6 +10,7 @@ from aiohttp import web
 
 from ops.local import DEMO_CREDENTIALS
 from simulators import Simulation, citizens
+from simulators.authority import Authority
 from workers import partial_answers
 from workers.cache.leases import CITIZENS_WISH
 from workers.domain.cpr import Cpr
@@ -84,3 +87,19 @@ async def test_a_company_that_cannot_be_read_is_told_as_left_out_of_the_register
     assert line["places"] == {"company": ["hit 1", "hit 2"]}
     found = (await partial_answers.look(services.coordination, ["eindkomst"]))["eindkomst"]
     assert found.kinds == {"company": 2}
+
+
+def test_a_worker_with_a_key_that_cannot_sign_as_it_is_set_stops_at_its_start_with_one_line(
+    make_settings, project, tmp_path
+):
+    key = Authority(tmp_path, "authority").issue("us")
+    make_settings(
+        EINDKOMST__BASE_URL="http://127.0.0.1:1", CVR__BASE_URL="http://127.0.0.1:1", EINDKOMST__SIGNING_CERT=str(key)
+    )
+    ended = subprocess.run(
+        [sys.executable, "-m", "celery", "-A", "workers.app", "worker", "-Q", "eindkomst"],
+        cwd=project, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert ended.returncode != 0
+    assert "REGISTERBRO_EINDKOMST__SIGNING_CERT: holds an EC key" in ended.stderr
+    assert "Traceback" not in ended.stderr
