@@ -584,7 +584,7 @@ def form_plan(form: Form, level: int, chance: Chance) -> dict[str, Any]:
 # --- Any answer
 
 # Leading zeros and letters are easily lost; the unreadable ones are eight characters long only with the space.
-SE_NUMBERS = ("11111111", "22222222", "12345678", "01234567", "ABCDEFGH", "ÆBCDEFGH")
+SE_NUMBERS = ("11111111", "01234567", "22222222", "12345678", "ABCDEFGH", "ÆBCDEFGH")
 SE_NUMBERS_UNREADABLE = ("1234567 ", "\t222222\n", "        ")
 WORK = ("0", "3", "8", "9", "00", "09", "000000003")
 NOT_WORK = ("1", "2", "4", "5", "6", "7", "10", "11", "20", "24", "26", "28", "29", "01", "007", "000000029")
@@ -679,6 +679,7 @@ class Span:
     days: int = 0
     duration: str = "P1M"
     edge: int = 0
+    dates: tuple[date | None, date | None] = (None, None)
 
     def written(self, chance: Chance) -> tuple[str | None, str | None, str | None]:
         """Start, duration and end, as the schema has them."""
@@ -696,12 +697,13 @@ class Span:
             "backwards": (day, None, day - timedelta(days=self.days + 1)),
             "negative": (day, f"-{self.duration}", None),
             "edge": EDGES[self.edge],
+            "dates": (self.dates[0], None, self.dates[1]),
         }[self.shape]
         return zoned(start, chance), duration, zoned(end, chance)
 
 
 SAME_MONTH = ("month", "month from", "month until", "start", "end")
-SHAPES = (*SAME_MONTH, *["month"] * 4, *["days"] * 6, "for", "for", "until")
+SHAPES = (*SAME_MONTH, *["month"] * 3, *["days"] * 6, *["for"] * 3, *["until"] * 3)
 
 
 def in_month(month: int, day: int) -> date:
@@ -779,7 +781,16 @@ class Draft:
 
 
 ODDITIES = (
-    *["no forms", "no forms", "no own id", "empty forms", "other forms", "two forms", "one of two", "said twice"],
+    *[
+        "no forms",
+        "no forms",
+        "no own id",
+        "empty forms",
+        "other forms",
+        "two forms",
+        *["one of two"] * 3,
+        "said twice",
+    ],
     *["001", "006", "011", "012", "021"],
 )
 
@@ -832,25 +843,41 @@ def _drafts(draw: st.DrawFn, own_id: str, numbers: Sequence[str], months: st.Sea
     )
 
 
+def _said_anew(draw: st.DrawFn, of: Draft, own_id: str, kind: str) -> Draft:
+    """A report of the same company, period and type, which it may spell otherwise."""
+    said = replace(of, own_id=own_id, kind=kind, marked=False, oddity="", seed=draw(st.integers(0, 1 << 16)))
+    if said.span.shape in SAME_MONTH:
+        shape = draw(st.sampled_from(SAME_MONTH))
+        said = replace(said, span=replace(said.span, shape=shape, day=draw(st.sampled_from(DAYS))))
+    if said.income_type in WORK:
+        alike = [each for each in WORK if int(each) == int(said.income_type)]
+        said = replace(said, income_type=draw(st.sampled_from(alike)))
+    return said
+
+
+REVERSALS = (
+    "id",
+    "id of another period",
+    "id of no work",
+    "period",
+    "period",
+    "another company's",
+    "void",
+    "other type",
+)
+
+
 def _reversal(draw: st.DrawFn, of: Draft, own_id: str) -> Draft:
     """A T-report that names a report by its own id, or by period and type, or does neither quite."""
-    reversal = replace(
-        of, own_id=own_id, kind="T", marked=False, oddity="", reporter=None, seed=draw(st.integers(0, 1 << 16))
-    )
-    if reversal.span.shape in SAME_MONTH:
-        shape = draw(st.sampled_from(SAME_MONTH))
-        reversal = replace(reversal, span=replace(reversal.span, shape=shape, day=draw(st.sampled_from(DAYS))))
-    if reversal.income_type in WORK:
-        alike = [each for each in WORK if int(each) == int(reversal.income_type)]
-        reversal = replace(reversal, income_type=draw(st.sampled_from(alike)))
+    reversal = replace(_said_anew(draw, of, own_id, "T"), reporter=None)
     moved = replace(reversal.span, month=reversal.span.month + 1)
-    match draw(
-        st.sampled_from(["id", "id of another period", "period", "period", "another company's", "void", "other type"])
-    ):
+    match draw(st.sampled_from(REVERSALS)):
         case "id":
             return replace(reversal, own_id=of.own_id)
         case "id of another period":
             return replace(reversal, own_id=of.own_id, span=moved, income_type=draw(st.sampled_from(WORK)))
+        case "id of no work":
+            return replace(reversal, own_id=of.own_id, income_type=draw(st.sampled_from(NOT_WORK + UNKNOWN)))
         case "another company's":
             return replace(reversal, own_id=of.own_id, se="33333333")
         case "void":
@@ -861,16 +888,46 @@ def _reversal(draw: st.DrawFn, of: Draft, own_id: str) -> Draft:
             return reversal
 
 
+def _alike(draw: st.DrawFn, se: str, month: int) -> list[Draft]:
+    """Reports that a reversal by period cannot tell apart, and reversals that may be of any of them."""
+    shape, sort = draw(st.sampled_from(SAME_MONTH)), draw(st.sampled_from(WORK[:4]))
+    first = Draft(se, "S5", Span(shape, month), "I", sort, None, None, marked=False, oddity="", seed=0)
+    alike = [
+        replace(
+            _said_anew(draw, first, own_id, "I"),
+            marked=draw(st.integers(0, 2)) == 2,
+            reporter=draw(st.sampled_from([None, None, None, "99999999"])),
+            cvr=draw(st.sampled_from(["22222222", "33333333", "44444444", None])),
+        )
+        for own_id in draw(st.permutations(["S5", "S4", "S3", "S2"]))[: draw(st.integers(2, 4))]
+    ]
+    names = st.sampled_from(["A", "T", "X", "Z", *(each.own_id for each in alike)])
+    return [*alike, *(_said_anew(draw, first, draw(names), "T") for _ in range(draw(st.integers(1, 3))))]
+
+
+def _parted(draw: st.DrawFn, of: Draft, month: int) -> list[Draft]:
+    """Two periods of one employer with about a month between them."""
+    last = in_month(month, draw(st.sampled_from(DAYS)))
+    free = last + timedelta(days=1)
+    later = in_month(free.year * 12 + free.month, free.day) + timedelta(days=draw(st.sampled_from([0, 1, -1, 2])))
+    common = replace(of, kind="I", income_type="0", marked=False, oddity="")
+    return [
+        replace(common, own_id="P1", span=Span("dates", month, dates=(last - timedelta(days=3), last))),
+        replace(common, own_id="P2", span=Span("dates", month, dates=(later, later + timedelta(days=3)))),
+    ]
+
+
 def _reports(draw: st.DrawFn, *, many: bool) -> list[Draft]:
     year, month = draw(st.sampled_from(FIRST_MONTHS))
     months = st.integers(0, 7).map(lambda later: year * 12 + month - 1 + later)
     numbers = draw(st.lists(st.sampled_from(SE_NUMBERS), min_size=1, max_size=3, unique=True))
-    if draw(st.integers(0, 19)) == 19:
+    if draw(st.integers(0, 9)) == 9:
         numbers.append(draw(st.sampled_from(SE_NUMBERS_UNREADABLE)))
-    count = draw(st.integers(1, 4 if many else 9))
+    count = draw(st.integers(1, 4 if many else 8))
     drafts = [draw(_drafts(f"R{index}", numbers, months)) for index in range(count)]
     if many:
-        total, step = draw(st.integers(20, 300)), draw(st.sampled_from([0, 1, 1, 2, 3]))
+        # With what is added below, no more than 300.
+        total, step = draw(st.integers(20, 290)), draw(st.sampled_from([0, 1, 1, 2, 3]))
         drafts = [
             replace(
                 template,
@@ -881,15 +938,20 @@ def _reports(draw: st.DrawFn, *, many: bool) -> list[Draft]:
             )
             for index, template in ((index, drafts[index % count]) for index in range(total))
         ]
+    originals = st.sampled_from(range(len(drafts)))
     for number in range(draw(st.integers(0, 4))):
-        of = drafts[draw(st.integers(0, len(drafts) - 1))]
+        of = drafts[draw(originals)]
         if draw(st.integers(0, 9)) == 9:
             # An id that is there twice.
             drafts.append(replace(of, span=replace(of.span, month=of.span.month + 1)))
         else:
             drafts.append(_reversal(draw, of, f"T{number}"))
-    # A report too many would be one over what the register is asked to bear here.
-    return drafts[:300]
+    extra = draw(st.sampled_from(["", "alike", "alike", "parted"]))
+    if extra == "alike":
+        drafts += _alike(draw, draw(st.sampled_from(numbers)), draw(months))
+    if extra == "parted":
+        drafts += _parted(draw, drafts[draw(originals)], draw(months))
+    return drafts
 
 
 def _persons(drafts: Sequence[Draft], cprs: Sequence[str], chance: Chance) -> list[Person]:

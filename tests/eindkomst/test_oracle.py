@@ -425,6 +425,8 @@ def test_unknown_types_are_ignored_and_counted(sort):
         # Parts of a day touch it.
         ("2022-01-01", "PT8H", None, "2022-01-01", "2022-01-01"),
         ("2022-01-01", "PT0.001S", None, "2022-01-01", "2022-01-01"),
+        ("2022-01-01", "PT59S", None, "2022-01-01", "2022-01-01"),
+        ("2022-01-01", "PT59M", None, "2022-01-01", "2022-01-01"),
         ("2022-01-01", "PT24H", None, "2022-01-01", "2022-01-01"),
         ("2022-01-01", "PT25H", None, "2022-01-01", "2022-01-02"),
         ("2022-01-01", "P1DT1M", None, "2022-01-01", "2022-01-02"),
@@ -549,15 +551,14 @@ def test_a_reversal_without_its_own_id_takes_a_report_of_the_same_company_period
 
 
 def test_a_reversal_by_period_takes_one_report():
-    # The reports differ in what they tell of their employer, so that it shows which one is left.
-    a, b, c = (
-        report(own_id=own_id, cvr=cvr) for own_id, cvr in [("a", "22222222"), ("b", "33333333"), ("c", "44444444")]
-    )
+    # The reports differ in what they tell of their employer, so that it shows which are left.
+    told = {"a": "44444444", "b": "33333333", "c": "22222222"}
+    a, b, c = (report(own_id=own_id, cvr=cvr) for own_id, cvr in told.items())
     t, u, v = (report(own_id=own_id, kind="T") for own_id in "tuv")
-    left = {1: [CVR("22222222")], 2: [CVR("33333333")], 3: [CVR("44444444")]}
-    assert months(a, b, c) == [(left[1][0], 1), (left[2][0], 1), (left[3][0], 1)]
-    assert months(c, a, t, b) == [(left[2][0], 1), (left[3][0], 1)]
-    assert months(u, c, b, a, t) == [(left[3][0], 1)]
+    of_a, of_b, of_c = ((CVR(cvr), 1) for cvr in told.values())
+    assert months(a, b, c) == [of_c, of_b, of_a]
+    assert months(c, a, t, b) == [of_c, of_b]
+    assert months(u, c, b, a, t) == [of_c]
     assert months(t, u, v, a, b, c) == []
     assert months(t, u, v, a, b) == []
 
