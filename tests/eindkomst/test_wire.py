@@ -49,6 +49,7 @@ from workers.resilience.errors import (
     NotFound,
     RateLimited,
     RequestIdUsed,
+    TooLong,
     UpstreamUnavailable,
     WrongPerson,
 )
@@ -328,6 +329,11 @@ def test_a_report_of_which_one_form_cannot_be_read_gives_the_other():
     assert (whole.read, whole.left_out) == ((A_REPORT,), (LeftOut("kind", "report 1"),))
 
 
+def test_a_report_of_which_no_form_can_be_read_is_one_item_however_many_it_has():
+    whole = answer_of(about(company(report(wages(kind="X"), wages(kind="Y")), report(wages()))))
+    assert (whole.read, whole.left_out) == ((A_REPORT,), (LeftOut("kind", "report 1"),))
+
+
 @pytest.mark.parametrize(
     ("reports", "named"),
     [
@@ -410,10 +416,19 @@ def test_a_notice_is_no_failure_and_its_code_alone_is_logged():
     with capture_logs() as lines:
         body = response(outcome(notice("77", "6102991234 har"), notice("6102991234")), persons(person(WAGES)))
         assert len(reports_of(body)) == 1
-    assert lines == [
-        {"event": "eindkomst_advis", "code": "77", "log_level": "info"},
-        {"event": "eindkomst_advis", "code": "?", "log_level": "info"},
-    ]
+    assert lines == [{"event": "eindkomst_advis", "number": 2, "codes": ["77", "?"], "log_level": "info"}]
+
+
+def test_an_answer_of_nothing_but_advis_fills_no_log():
+    with capture_logs() as lines:
+        answer_of(response(outcome(*(notice(str(code)) for code in range(1000))), persons(person(WAGES))))
+    assert [(line["number"], len(line["codes"])) for line in lines] == [(1000, 10)]
+
+
+@pytest.mark.parametrize("one", ["<e:a/>", "<!---->", "<?a?>", "<e:a e:b=''/>"])
+def test_more_markup_than_the_longest_history_has_is_too_long_and_not_parsed(one, monkeypatch):
+    monkeypatch.setattr(etree, "fromstring", lambda *_: pytest.fail("it was parsed"))
+    assert failure_of(response(outcome(), one * 1_000_000)) is TooLong
 
 
 @pytest.mark.parametrize("codes", [["77"], ["77", "78"], ["78", "77"], ["x"], [""], ["0077"]])

@@ -15,11 +15,14 @@ from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 
+from config.settings import EindkomstSettings
 from tests.eindkomst import answers
 from tests.fuzz.messages import SETTINGS, Direct, Message, client_of, say_nothing, upstream_through
 from tests.fuzz.paths import CPR, outcome
 
 MAX_BODY_BYTES = SETTINGS.max_body
+XML_BYTES = EindkomstSettings().max_body
+"""How long an answer of eIndkomst may be."""
 ADDRESS_SPACE_MB = 2048
 """A backstop: who goes beyond it gets a MemoryError, and does not take the machine along."""
 
@@ -149,7 +152,7 @@ def _spaces() -> bytes:
 
 
 def _xml_bombs(target: str) -> Iterator[Bomb]:
-    room = MAX_BODY_BYTES - 10_000
+    room = XML_BYTES - 10_000
 
     def told(build: Build) -> Build:
         return lambda: _xml(build())
@@ -174,13 +177,13 @@ def _xml_bombs(target: str) -> Iterator[Bomb]:
         "invalid_response",
         told(f'<!DOCTYPE a [<!ENTITY a "{"x" * 100_000}">]><a>{"&a;" * 100_000}</a>'.encode),
     )
-    yield Bomb(target, "nested as deep as fits", "invalid_response", told(lambda: b"<a>" * nested + b"</a>" * nested))
+    yield Bomb(target, "nested as deep as fits", "too_long", told(lambda: b"<a>" * nested + b"</a>" * nested))
     yield Bomb(target, "nested 200 deep", "invalid_response", envelope(lambda: "<e:a>" * 200 + "</e:a>" * 200))
-    yield Bomb(target, "as many elements as fit", "invalid_response", envelope(repeated("<e:a/>")))
+    yield Bomb(target, "as many elements as fit", "too_long", envelope(repeated("<e:a/>")))
     yield Bomb(
         target,
         "as many attributes as fit",
-        "invalid_response",
+        "too_long",
         envelope(lambda: "<e:a " + " ".join(f'a{n}=""' for n in range(room // 11)) + "/>"),
     )
     yield Bomb(
@@ -192,7 +195,7 @@ def _xml_bombs(target: str) -> Iterator[Bomb]:
     yield Bomb(
         target,
         "namespaces over namespaces",
-        "invalid_response",
+        "too_long",
         envelope(lambda: "".join(f'<a{n}:a xmlns:a{n}="u"/>' for n in range(room // 32))),
     )
     yield Bomb(
@@ -213,7 +216,7 @@ def _xml_bombs(target: str) -> Iterator[Bomb]:
     yield Bomb(target, "one long attribute", "invalid_response", envelope(lambda: f'<e:a b="{"x" * room}"/>'))
     yield Bomb(target, "one long name", "invalid_response", envelope(lambda: f"<e:{'a' * (room // 2)}/>"))
     yield Bomb(target, "one long comment", "invalid_response", envelope(lambda: f"<!--{'x' * room}-->"))
-    yield Bomb(target, "as many comments as fit", "invalid_response", envelope(repeated("<!---->")))
+    yield Bomb(target, "as many comments as fit", "too_long", envelope(repeated("<!---->")))
     yield Bomb(target, "as many characters by number as fit", "invalid_response", envelope(repeated("&#230;")))
     yield Bomb(
         target,
@@ -231,7 +234,7 @@ def _xml_bombs(target: str) -> Iterator[Bomb]:
             )
         ),
     )
-    yield Bomb(target, "one byte too long", "too_long", told(lambda: b" " * (MAX_BODY_BYTES + 1)))
+    yield Bomb(target, "one byte too long", "too_long", told(lambda: b" " * (XML_BYTES + 1)))
     yield Bomb(
         target,
         "a gigabyte of spaces, by gzip",
@@ -240,45 +243,48 @@ def _xml_bombs(target: str) -> Iterator[Bomb]:
     )
 
 
-def _as_many(one: bytes | str, room: int = MAX_BODY_BYTES - 10_000) -> int:
-    return room // len(one)
+def _as_many(one: bytes | str) -> int:
+    return (XML_BYTES - 10_000) // len(one)
 
 
 def _every_company() -> bytes:
-    wages = answers.company(answers.period(answers.wages()))
-    numbers = map(str, range(10_000_000, 10_000_000 + _as_many(wages)))
-    return answers.about(*(answers.company(answers.period(answers.wages(cvr=one)), se=one) for one in numbers))
+    reported = answers.report(answers.wages(cvr=None))
+    numbers = range(10_000_000, 10_000_000 + _as_many(answers.company(reported)))
+    return answers.about(*(answers.company(reported, se=str(number)) for number in numbers))
 
 
-def _every_unknown_value() -> bytes:
-    one = answers.period(answers.wages(income_type="000000"))
-    return answers.about(
-        answers.company(*(answers.period(answers.wages(income_type=f"{at:06}")) for at in range(_as_many(one))))
-    )
+def _every_unknown_type() -> bytes:
+    one = answers.report(answers.wages(income_type="000000"))
+    types = (f"{100_000 + at}" for at in range(_as_many(one)))
+    return answers.about(answers.company(*(answers.report(answers.wages(income_type=of_type)) for of_type in types)))
 
 
-def _forms_below_forms() -> bytes:
-    form = answers.wages()
-    for _ in range(60):
-        form = answers.wages(below=[form])
-    return answers.about(answers.company(answers.period(form)))
+def _unreadable_beside_a_good_one() -> bytes:
+    nothing = "<e:LoenPeriodeOplysningStruktur/>"
+    return answers.about(answers.company(answers.report(answers.wages()), *[nothing] * _as_many(nothing)))
 
 
 def _repeated_outcome(one: str, *more: str) -> bytes:
-    return answers.response(answers.outcome(*[one] * _as_many(one)), *more)
+    return answers.response(answers.outcome(*[one] * (_as_many(one) - 10)), *more)
 
 
 def _eindkomst_bombs() -> Iterator[Bomb]:
     """What only the unsigned answers come to: a signature that is missing is noticed before all of these."""
-    wages = answers.period(answers.wages())
-    nobody = answers.persons(answers.person())
+    reported = answers.report(answers.wages())
+    reversed_later = answers.report(answers.wages(kind="T"))
+    somebody = answers.persons(answers.person(answers.company(reported)))
     for name, expected, build in (
-        ("as many notices as fit", "ok", lambda: _repeated_outcome(answers.notice("1"), nobody)),
+        ("as many notices as fit", "ok", lambda: _repeated_outcome(answers.notice("1"), somebody)),
         ("as many errors as fit", "bad_request", lambda: _repeated_outcome(answers.error("999"))),
-        ("as many reports as fit", "ok", lambda: answers.about(answers.company(*[wages] * _as_many(wages)))),
+        ("as many reports as fit", "ok", lambda: answers.about(answers.company(*[reported] * _as_many(reported)))),
+        (
+            "as many reversals as fit",
+            "ok",
+            lambda: answers.about(answers.company(reported, *[reversed_later] * (_as_many(reversed_later) - 10))),
+        ),
         ("as many companies as fit", "ok", _every_company),
-        ("as many unknown values as fit", "invalid_response", _every_unknown_value),
-        ("forms below forms", "ok", _forms_below_forms),
+        ("as many unknown types as fit", "ok", _every_unknown_type),
+        ("as many reports that cannot be read as fit", "ok", _unreadable_beside_a_good_one),
     ):
         yield Bomb("eindkomst", name, expected, partial(_told, build))
 
@@ -313,8 +319,10 @@ def mb(what: str) -> float:
 
 async def let_all_go_off() -> None:
     direct = Direct()
-    async with client_of(direct) as http:
+    of_xml = SETTINGS.model_copy(update={"max_body": XML_BYTES})
+    async with client_of(direct) as of_others, client_of(direct, of_xml) as of_eindkomst:
         for bomb in bombs():
+            http = of_eindkomst if bomb.target.startswith("eindkomst") else of_others
             direct.message = Message.parse(bomb.build())
             forget_the_peak()
             before = mb("VmRSS")

@@ -127,9 +127,9 @@ def upstream_through(http: HttpClient, name: str, settings: UpstreamSettings = S
 
 
 @asynccontextmanager
-async def client_of(direct: Direct) -> AsyncIterator[HttpClient]:
+async def client_of(direct: Direct, settings: UpstreamSettings = SETTINGS) -> AsyncIterator[HttpClient]:
     """The client, with `direct` in the place of its connections."""
-    async with HttpClient("http://register.invalid", SETTINGS) as http:
+    async with HttpClient("http://register.invalid", settings) as http:
         http._connections.transport = direct
         yield http
 

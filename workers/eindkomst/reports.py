@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, timedelta
 from typing import Final, Self
 
 from workers.domain.overview import LeftOut
@@ -30,6 +30,8 @@ _DURATION = re.compile(
     r"(?:T(?=[0-9])(?:([0-9]{1,9})H)?(?:([0-9]{1,9})M)?(?:([0-9]{1,9}(?:\.[0-9]+)?)S)?)?"
 )
 """An xs:duration that is not negative. More digits than these leave the calendar."""
+
+_DAYS_OF_400_YEARS = 146_097
 
 
 class UnreadablePeriod(ValueError):
@@ -129,19 +131,29 @@ def _duration(text: str) -> tuple[int, timedelta]:
 
 
 def _days_by_duration(first: date | None, last: date | None, duration: tuple[int, timedelta]) -> Days:
-    """Months are added before days, and a day that a month lacks is its last (XML Schema 1.0 part 2, appendix E)."""
+    """Months are counted before days, and a day that a month lacks is its last (XML Schema 1.0 part 2, appendix E)."""
     months, rest = duration
+    begun = 1 if rest.seconds or rest.microseconds else 0
     try:
         if first is not None:
-            after = datetime.combine(add_months(first, months), time()) + rest
-            return Days(first, max(first, (after - timedelta(microseconds=1)).date()))
+            after = _months_from(first.toordinal(), months) + rest.days
+            return Days(first, max(first, date.fromordinal(after - 1 + begun)))
         if last is not None:
-            began = datetime.combine(add_months(last + timedelta(days=1), -months), time()) - rest
-            return Days(min(last, began.date()), last)
+            began = _months_from(last.toordinal() + 1, -months) - rest.days - begun
+            return Days(min(last, date.fromordinal(began)), last)
     except (OverflowError, ValueError):
         # Not chained, since the calendar's own error may name the date.
         pass
     raise UnreadablePeriod
+
+
+def _months_from(day: int, months: int) -> int:
+    """So many months from a day, both as ordinals: also past the calendar's end, where the next day is worked out.
+
+    The Gregorian calendar repeats itself every 400 years.
+    """
+    cycle = _DAYS_OF_400_YEARS if day > _DAYS_OF_400_YEARS and (months > 0 or day > date.max.toordinal()) else 0
+    return add_months(date.fromordinal(day - cycle), months).toordinal() + cycle
 
 
 def income_type(text: str) -> int | None:

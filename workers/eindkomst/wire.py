@@ -6,7 +6,7 @@ what would settle it; the real format is then a change in this file alone. docs/
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
@@ -28,6 +28,7 @@ from workers.resilience.errors import (
     InvalidResponse,
     NotAuthorised,
     RequestIdUsed,
+    TooLong,
     UpstreamUnavailable,
     WrongPerson,
 )
@@ -161,6 +162,12 @@ ASSUMED: a schema fault names the schema, the pattern or the element in its text
 would settle it.
 """
 
+_MOST_MARKUP = 1_000_000
+"""Tags and attributes that an answer may have: twice what the longest answer holds, 16 MiB of reports at some 38 bytes
+a tag. Each becomes an object of a hundred bytes, so that a few bytes of markup take far more memory than of text."""
+_CODES_TOLD = 10
+"""How many codes of advis are named: more than any answer has, and an answer may be made of nothing else."""
+
 _UNSIGNED = Security()
 
 _CODE = re.compile(r"[0-9A-Za-z]{1,8}")
@@ -247,7 +254,7 @@ def read(answer: Answer, cpr: Cpr, settings: EindkomstSettings, secured: Securit
     refusal = answer.refusal()
     try:
         document = _document(answer)
-    except InvalidResponse as malformed:
+    except (InvalidResponse, TooLong) as malformed:
         raise (refusal or malformed) from None
     people = {_person(element) for element in document.iter("{*}" + _PERSON_IDENTIFIER)}
     if people - {cpr, None}:
@@ -272,12 +279,17 @@ def read(answer: Answer, cpr: Cpr, settings: EindkomstSettings, secured: Securit
 
 
 def _document(answer: Answer) -> Element:
-    """The root of the answer. Raises InvalidResponse for another type, encoding or syntax, and for any DOCTYPE."""
+    """The root of the answer.
+
+    Raises InvalidResponse for another type, encoding or syntax, and for any DOCTYPE; TooLong for too much markup.
+    """
     answer.expect(CONTENT_TYPE)
     if answer.charset.lower() not in {"utf-8", "us-ascii"} or not _is_utf8(answer.body):
         raise InvalidResponse("the answer is not UTF-8")
     if b"<!DOCTYPE" in answer.body:
         raise InvalidResponse("the answer has a DOCTYPE")
+    if answer.body.count(b"<") + answer.body.count(b"=") > _MOST_MARKUP:
+        raise TooLong(f"the answer has more than {_MOST_MARKUP} tags and attributes")
     parser = etree.XMLParser(
         # Given here, it overrules the document's own declaration, so that no other encoding can hide a DOCTYPE.
         encoding="utf-8",
@@ -340,10 +352,10 @@ def _meaning(code: str) -> type[CallFailed]:
 
 
 def _check_advis(outcome: Element, settings: EindkomstSettings, *, has_persons: bool) -> None:
-    """Logs what advis there is, by its codes alone. Raises AdvisAlone when it may stand for what was not delivered."""
+    """Logs which advis there are, by code alone. Raises AdvisAlone when one may stand for what was not delivered."""
     codes = [_text(_child(advis, "{*}AdvisIdentifikator")) or "" for advis in outcome.iter("{*}AdvisStruktur")]
-    for code in codes:
-        log.info("eindkomst_advis", code=shown(code))
+    if codes:
+        log.info("eindkomst_advis", number=len(codes), codes=sorted(set(map(shown, codes)))[:_CODES_TOLD])
     doubtful = [code for code in codes if _integer(code) not in settings.advis_means_none]
     if doubtful and not has_persons:
         raise AdvisAlone(f"AdvisIdentifikator {shown(doubtful[0])} and no person: is it in ADVIS_MEANS_NONE?")
@@ -372,27 +384,27 @@ def _persons(content: Element) -> list[Element]:
 def _reports(persons: Iterable[Element]) -> Reports:
     """What the persons' structures hold. Raises InvalidResponse or NotAuthorised when nothing can be read (R8)."""
     read: list[Report] = []
-    unreadable: list[tuple[_Unreadable, str]] = []
+    left_out: list[LeftOut] = []
+    filtered = frozenset(_NEEDED.values())
     for report, place in _each_report(persons):
         if isinstance(report, _Unreadable):
-            unreadable.append((report, place))
+            left_out.append(LeftOut(report.kind, place))
+            filtered &= report.missing
         else:
             read.append(report)
     if not read:
-        raise _nothing_readable(unreadable)
-    return Reports(tuple(read), tuple(LeftOut(why.kind, place) for why, place in unreadable))
+        raise _nothing_readable(left_out, filtered)
+    return Reports(tuple(read), tuple(left_out))
 
 
-def _nothing_readable(unreadable: Sequence[tuple[_Unreadable, str]]) -> CallFailed:
+def _nothing_readable(left_out: Sequence[LeftOut], filtered: Collection[str]) -> CallFailed:
     """A field that all reports lack is one that the agreement filters (WSDL, rules of use): no repeat brings it."""
-    if not unreadable:
+    if not left_out:
         return InvalidResponse("the answer holds data, and no report")
-    filtered = frozenset.intersection(*(why.missing for why, _ in unreadable))
     if filtered:
         named = " and ".join(sorted(filtered))
         return NotAuthorised(f"no report has field {named} on form {_INCOME}: does the agreement deliver it?")
-    first, place = unreadable[0]
-    return InvalidResponse(f"none of {len(unreadable)} reports can be read: {first.kind} ({place}), and so on")
+    return InvalidResponse(f"none of {len(left_out)} reports can be read: {left_out[0].kind} at {left_out[0].place}")
 
 
 def _each_report(persons: Iterable[Element]) -> Iterator[tuple[Report | _Unreadable, str]]:
@@ -410,18 +422,26 @@ def _each_report(persons: Iterable[Element]) -> Iterator[tuple[Report | _Unreada
                 yield report, f"report {reports}"
 
 
-def _read_report(element: Element, se_number: str) -> Iterator[Report | _Unreadable]:
-    """One for each form 11000 of a report; or why there is none."""
+def _read_report(element: Element, se_number: str) -> list[Report | _Unreadable]:
+    """One for each form 11000 of a report; or the one reason why nothing of it can be read."""
     forms = _descendant(element, *_FORMS)
     all_forms = () if forms is None else forms.iterchildren(f"{_E}AngivelseNiveau1")
     of_income = [form for form in all_forms if _text(_child(form, _FORM_NUMBER)) == _INCOME]
     if not of_income:
-        yield _Unreadable("forms", frozenset(_NEEDED.values()))
-    for form in of_income:
-        try:
-            yield _read_form(element, form, se_number)
-        except _Unreadable as unreadable:
-            yield unreadable
+        return [_Unreadable("forms", frozenset(_NEEDED.values()))]
+    found = [_read_or_tell(element, form, se_number) for form in of_income]
+    unreadable = [one for one in found if isinstance(one, _Unreadable)]
+    if len(unreadable) < len(found):
+        return found
+    return [_Unreadable(unreadable[0].kind, frozenset.intersection(*(one.missing for one in unreadable)))]
+
+
+def _read_or_tell(element: Element, form: Element, se_number: str) -> Report | _Unreadable:
+    try:
+        return _read_form(element, form, se_number)
+    except _Unreadable as unreadable:
+        # Not the error itself, which keeps all that was looked at alive.
+        return _Unreadable(unreadable.kind, unreadable.missing)
 
 
 def _read_form(element: Element, form: Element, se_number: str) -> Report:
