@@ -186,6 +186,10 @@ class _Unreadable(Exception):
         self.missing = missing
 
 
+_WITHOUT_FORMS = _Unreadable("forms", frozenset(_NEEDED.values()))
+_WITHOUT_REPORTS = _Unreadable("reports")
+
+
 def shown(code: str) -> str:
     """A code for a log line or an error; »?« when it has another form, for then it could hold anything."""
     return code if _CODE.fullmatch(code) else "?"
@@ -415,7 +419,7 @@ def _each_report(persons: Iterable[Element]) -> Iterator[tuple[Report | _Unreada
         se_number = _text(_descendant(company, *_SE_NUMBER)) or ""
         reported = list(company.iterfind(_REPORTS))
         if not reported:
-            yield _Unreadable("reports"), f"company {number}"
+            yield _WITHOUT_REPORTS, f"company {number}"
         for element in reported:
             reports += 1
             for report in _read_report(element, se_number):
@@ -428,7 +432,7 @@ def _read_report(element: Element, se_number: str) -> list[Report | _Unreadable]
     all_forms = () if forms is None else forms.iterchildren(f"{_E}AngivelseNiveau1")
     of_income = [form for form in all_forms if _text(_child(form, _FORM_NUMBER)) == _INCOME]
     if not of_income:
-        return [_Unreadable("forms", frozenset(_NEEDED.values()))]
+        return [_WITHOUT_FORMS]
     found = [_read_or_tell(element, form, se_number) for form in of_income]
     unreadable = [one for one in found if isinstance(one, _Unreadable)]
     if len(unreadable) < len(found):
