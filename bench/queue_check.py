@@ -178,7 +178,7 @@ class Run:
             with self.counts.client() as client:
                 runs = {int(number): int(times) for number, times in client.hgetall("runs").items()}
             with self.broker.client() as client:
-                self.outcome.dead = int(client.hlen("dead_letters"))
+                self.outcome.dead = int(client.hlen("unacked_dead"))
         self.outcome.lost = self.messages - len(runs)
         self.outcome.twice = sum(times - 1 for times in runs.values())
         self.outcome.seconds = time.monotonic() - began

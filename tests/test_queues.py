@@ -42,7 +42,7 @@ def test_a_message_of_somebody_else_is_counted_and_has_no_age(queues, empty_redi
 
 def test_dead_letters_are_counted(queues, empty_redis):
     with empty_redis["broker"].client() as client:
-        client.hset("dead_letters", mapping={"a": "{}", "b": "{}"})
+        client.hset("unacked_dead", mapping={"a": "{}", "b": "{}"})
     assert queues.look(["udb"]).dead_letters == 2
 
 

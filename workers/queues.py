@@ -27,7 +27,7 @@ PUBLISHED_AT = "published_at"
 """The header: seconds since 1970, by the publisher's clock."""
 WITHIN_SECONDS = 1.0
 """How long the broker may take for one answer: whoever asks, asks again soon."""
-DEAD_LETTERS = "dead_letters"
+DEAD_LETTERS = "unacked_dead"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,38 +4,50 @@ kombu takes a message off its queue, and notes it as unacknowledged with a secon
 between loses it. Here one script moves many messages from the queues to `unacked`, in kombu's keys and formats. What is
 not in `unacked` is what makes redelivery follow a worker's life instead of a fixed time:
 
-    unacked_consumers   sorted set: each consumer that holds messages, by its last sign of life (the server's clock)
-    unacked_index       kombu's sorted set of messages: all that a consumer holds have that consumer's very score
+    unacked_consumers   sorted set: each consumer that holds messages, by its token: the server's time at its last sign
+                        of life, and no other's
+    unacked_index       kombu's sorted set of messages: all that a consumer holds have that consumer's very token
+    unacked_alive       sorted set: the same consumers by the steady time of their last sign of life
+    unacked_clock       the steady time, and the server's time at which it was last moved on
     unacked_deliveries  hash: how often a message has come back, and when for the first time
-    dead_letters        hash: what has come back too often, by delivery tag
+    unacked_dead        hash: what has come back too often or cannot be read, by tag
 
 So whoever wrote a message's score last holds it, be it this transport or kombu's, and an acknowledgement by anybody
 else does nothing. docs/transport.md has the whole story; `install` makes the transport the one of all Redis URLs.
 """
 
-# mypy: disallow-untyped-calls=False, disallow-any-unimported=False
+# mypy: disallow-untyped-calls=False, disallow-any-unimported=False, disallow-subclassing-any=False
 # kombu says that it is typed, and hardly is.
 
 import atexit
 import logging
 import os
+import re
 import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache, partial
 from queue import Empty
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 from weakref import WeakValueDictionary
 
 import kombu.transport
+from celery import bootsteps, signals
+from celery.app.task import Context
+from kombu import serialization
+from kombu.exceptions import OperationalError
+from kombu.serialization import prepare_accept_content
 from kombu.transport import redis as stock
 from kombu.transport import virtual
+from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import dumps, loads
-from redis import Redis, RedisError
+from redis import Redis, RedisError, ResponseError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -72,24 +84,57 @@ RINGS = 64
 ALONE_AFTER = 2
 """After coming back so often, a message may be what kills its worker, and is never delivered beside another such."""
 
+LOOK_LIMIT = 1000
+"""Messages of dead stock workers that one look puts back at the most."""
+
 LAPSES_AFTER = 0.8
 BEATS_EVERY = 0.2
 """Both as parts of the redelivery time: a beat and the look for the dead, after the lapse, are still within it."""
 
-# In all scripts: KEYS[1] to [5] are unacked, its index, the consumers, the deliveries and the dead letters; ARGV[1] is
-# what does not change for a channel, as JSON, and ARGV[2] the consumer.
-_COMMON = """
-local unacked, index, consumers, deliveries, dead = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local options, consumer = cjson.decode(ARGV[1]), ARGV[2]
+MOST_AT_ONCE = 1.5
+"""Intervals between beats by which a single sign of life moves the steady time on at the most. More would let an outage
+age the living; less would let it lag where one consumer alone moves it, a little late each time."""
 
+# The one place where a script reads the server's clock, so that a test can set it.
+_CLOCK = """
 local function now()
   local t = redis.call('TIME')
   return t[1] + t[2] / 1000000
 end
+"""
 
--- A consumer's score says when it lived, and belongs to nobody else, so that it also says what the consumer holds.
+# In all scripts: KEYS[1] to [8] are those of `Names.keys`; ARGV[1] is what does not change for a channel, as JSON, and
+# ARGV[2] the consumer.
+_COMMON = """
+local unacked, index, consumers, deliveries, dead = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local alive, clock, old_dead = KEYS[6], KEYS[7], KEYS[8]
+local options, consumer = cjson.decode(ARGV[1]), ARGV[2]
+
+-- The steady time, in seconds: by it, and by no other, a consumer is taken for dead. It is moved on by the signs of
+-- life and the looks for the dead themselves, each time by the server's time since the last, but never back and never
+-- by more than one interval and a half. So it stands still while the server refuses to write, is frozen or is gone, and
+-- no step of its clock moves it: nobody gets older than an interval and a half while nobody can say that he lives.
+--
+-- The first write needs no memory. A server that is full refuses a script before its first write alone, so signs of
+-- life and looks, which begin alike, are refused together or not at all.
+local function tick()
+  local moment = now()
+  redis.call('ZREM', consumers, '')
+  local steady, last = string.match(redis.call('GET', clock) or '', '^(%S+) (%S+)$')
+  steady, last = tonumber(steady), tonumber(last)
+  if not steady then
+    steady = tonumber(redis.call('ZRANGE', alive, -1, -1, 'WITHSCORES')[2]) or 0
+  elseif last then
+    steady = steady + math.max(0, math.min(moment - last, options.most))
+  end
+  redis.call('SET', clock, string.format('%.6f %.6f', steady, moment))
+  return steady, moment
+end
+
+-- A consumer's token belongs to nobody else, so that it says what the consumer holds.
 local function renew(consumer)
-  local old, moment = redis.call('ZSCORE', consumers, consumer), now()
+  local steady, moment = tick()
+  local old = redis.call('ZSCORE', consumers, consumer)
   local new = string.format('%.17g', moment)
   while redis.call('ZCOUNT', consumers, new, new) > 0 or redis.call('ZCOUNT', index, new, new) > 0 do
     moment = moment + 0.000001
@@ -99,7 +144,13 @@ local function renew(consumer)
     for _, tag in ipairs(redis.call('ZRANGEBYSCORE', index, old, old)) do redis.call('ZADD', index, new, tag) end
   end
   redis.call('ZADD', consumers, new, consumer)
+  redis.call('ZADD', alive, steady, consumer)
   return new
+end
+
+local function leave(consumer)
+  redis.call('ZREM', consumers, consumer)
+  redis.call('ZREM', alive, consumer)
 end
 
 local function forget(tag)
@@ -131,25 +182,59 @@ local function noted_with(queue)
   return ', "", ' .. cjson.encode(queue) .. ']'
 end
 
+-- The message of such a note, to the byte, and its queue. Within a JSON text a quotation mark has a backslash before
+-- it, so the last place that looks like the border is the border, whatever the message is.
+local function noted_in(note)
+  local raw, queue = string.match(note, '^%[(.*), "", (".*")%]$')
+  if raw then return raw, cjson.decode(queue) end
+end
+
+-- What Redis' JSON can tell of a message, or an empty table. Python decides what is read and what is not: it reads some
+-- texts that Redis does not, of which half a surrogate pair is the one that ordinary programs write.
+local function glance(raw)
+  local read, message = pcall(cjson.decode, raw)
+  if not read then
+    local whole = string.gsub(raw, '\\(.)(%x*)', function(kind, digits)
+      if kind == 'u' and string.find(digits, '^[dD][89a-fA-F]') then return '?' .. string.sub(digits, 5) end
+    end)
+    read, message = pcall(cjson.decode, whole)
+  end
+  if not read or type(message) ~= 'table' then message = {} end
+  if type(message.properties) ~= 'table' then message.properties = {} end
+  if type(message.headers) ~= 'table' then message.headers = {} end
+  return message
+end
+
 -- The list that kombu would put a message into: the queue's own, or the one of its priority.
-local function list_of(queue, message)
-  local priority = math.max(0, math.min(9, tonumber(message.properties.priority) or 0))
+local function list_of(queue, raw)
+  local priority = math.max(0, math.min(9, tonumber(glance(raw).properties.priority) or 0))
   local step = 0
   for _, s in ipairs(options.steps) do if s <= priority then step = s end end
   return options.prefix .. queue .. (step > 0 and options.sep .. string.format('%d', step) or '')
 end
 
-local function text(value) return type(value) == 'string' and value or nil end
-
-local function tag_of(message)
-  if type(message) ~= 'table' or type(message.properties) ~= 'table' then return nil end
-  return text(message.properties.delivery_tag)
+-- A name as it may stand in a log: anything else might be anybody's data.
+local function name(value)
+  return type(value) == 'string' and #value <= 200 and string.find(value, '^[%w_.:@-]+$') and value or nil
 end
 
-local function bury(tag, queue, raw, message, count, since, reason)
-  local headers = message and type(message.headers) == 'table' and message.headers or {}
-  local moment = now()
-  local letter = {tag = tag, queue = queue, task = text(headers.task), id = text(headers.id), deliveries = count,
+-- What a message is held under: its delivery tag, or, where that is no plain one or another message's that is held,
+-- one that comes of its text, so that it is the same the next time.
+local function tag_of(raw)
+  local tag = glance(raw).properties.delivery_tag
+  if type(tag) == 'number' and tag == math.floor(tag) and math.abs(tag) < 1e15 then tag = string.format('%.0f', tag) end
+  tag = name(tag) or 'sha1-' .. redis.sha1hex(raw)
+  local free, tries = tag, 0
+  while redis.call('HEXISTS', unacked, free) == 1 or redis.call('HEXISTS', dead, free) == 1 do
+    tries = tries + 1
+    free = (tries == 1 and 'sha1-' .. redis.sha1hex(raw)) or string.format('sha1-%s-%d', redis.sha1hex(raw), tries)
+  end
+  return free
+end
+
+local function bury(tag, queue, raw, count, since, reason)
+  local headers, moment = glance(raw).headers, now()
+  local letter = {tag = tag, queue = queue, task = name(headers.task), id = name(headers.id), deliveries = count,
                   since = math.floor(since or moment), died = math.floor(moment), reason = reason}
   local told = cjson.encode(letter)
   letter.message = raw
@@ -158,31 +243,37 @@ local function bury(tag, queue, raw, message, count, since, reason)
   return told
 end
 
+-- How often a message was counted, since when, and whether it was delivered at all.
 local function came_back(tag)
   local noted = redis.call('HGET', deliveries, tag)
-  if not noted then return 0 end
+  if not noted then return 0, nil, false end
   local count, since = string.match(noted, '^(%d+) (%d+)$')
-  return tonumber(count), tonumber(since)
+  return tonumber(count), tonumber(since), true
 end
 
 -- Puts a message back: to the head of its queue or to the tail; or among the dead when `reason` counts once too often.
 local function give_back(tag, reason, to_tail)
   local note = redis.call('HGET', unacked, tag)
+  if not note then return redis.call('ZREM', index, tag) and nil end
+  local raw, queue = noted_in(note)
+  if not raw then return end
   forget(tag)
-  if not note then return end
-  local noted = cjson.decode(note)
-  local message, queue = noted[1], noted[3]
-  local raw = string.sub(note, 2, -#noted_with(queue) - 1)
-  if reason then
-    local count, since = came_back(tag)
-    count, since = count + 1, since or math.floor(now())
-    if options.max > 0 and count >= options.max then
-      return bury(tag, queue, raw, message, count, since, reason)
-    end
-    redis.call('HSET', deliveries, tag, string.format('%d %d', count, since))
+  local count, since = came_back(tag)
+  count, since = count + (reason and 1 or 0), since or math.floor(now())
+  if reason and options.max > 0 and count >= options.max then
+    return bury(tag, queue, raw, count, since, reason)
   end
-  redis.call(to_tail and 'LPUSH' or 'RPUSH', list_of(queue, message), raw)
+  redis.call('HSET', deliveries, tag, string.format('%d %d', count, since))
+  redis.call(to_tail and 'LPUSH' or 'RPUSH', list_of(queue, raw), raw)
   ring(queue)
+end
+
+-- Dead letters of releases that kept them where a queue may be.
+local function adopt()
+  local letters = redis.pcall('HGETALL', old_dead)
+  if letters.err or #letters == 0 then return end
+  for i = 1, #letters, 2 do redis.call('HSETNX', dead, letters[i], letters[i + 1]) end
+  redis.call('DEL', old_dead)
 end
 
 local function rest(first)
@@ -192,10 +283,11 @@ local function rest(first)
 end
 """
 
-# ARGV: messages at the most, the age in seconds at which the consumer's score is renewed, whether it holds a message
+# ARGV: messages at the most, the age in seconds at which the consumer's token is renewed, whether it holds a message
 # that must be alone, the number of lists; for each list its queue and whether to note its messages; acknowledged tags.
-# KEYS[6] and on are the lists. Returns whether the consumer was known, tags acknowledged too late, whether more is
-# waiting, and for each message the number of its list, its tag, its text, and how often it came back.
+# KEYS[9] and on are the lists. What is not noted is taken alone, as the last: it is nowhere until it is handed over.
+# Returns whether the consumer was known, tags acknowledged too late, whether more is waiting, and for each message the
+# number of its list, its tag, its text, how often it came back, and whether it was delivered before.
 _FETCH = """
 local limit, fresh, alone, lists = tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5] == '1', tonumber(ARGV[6])
 local late = settle(consumer, rest(7 + 2 * lists))
@@ -205,29 +297,36 @@ local any_returned = redis.call('EXISTS', deliveries) == 1
 local taken = {}
 for i = 1, lists do
   if limit <= 0 then break end
-  local list, queue, noted = KEYS[5 + i], ARGV[5 + 2 * i], ARGV[6 + 2 * i] == '1'
-  for _, raw in ipairs(redis.call('RPOP', list, limit) or {}) do
-    local read, message = pcall(cjson.decode, raw)
-    local tag = read and tag_of(message)
-    local count = tag and any_returned and came_back(tag) or 0
-    if not tag then
-      bury('unreadable-' .. redis.sha1hex(raw), queue, raw, nil, 0, nil, 'unreadable')
-    elseif noted and alone and count >= options.alone then
+  local list, queue, noted = KEYS[8 + i], ARGV[5 + 2 * i], ARGV[6 + 2 * i] == '1'
+  for _, raw in ipairs(redis.call('RPOP', list, noted and limit or 1) or {}) do
+    local tag = tag_of(raw)
+    local count, before = 0, false
+    if any_returned then
+      local times, _, returned = came_back(tag)
+      count, before = times, returned
+    end
+    if noted and alone and count >= options.alone then
       redis.call('LPUSH', list, raw)
       passed_over = true
     else
       if noted then
-        if not current and (not score or now() - score > fresh) then score = renew(consumer) end
+        if not current then
+          local age = score and now() - score
+          if not age or age > fresh or age < 0 then score = renew(consumer) end
+        end
         current = true
         alone = alone or count >= options.alone
         redis.call('ZADD', index, score, tag)
         redis.call('HSET', unacked, tag, '[' .. raw .. noted_with(queue))
+      elseif before then
+        redis.call('HDEL', deliveries, tag)
       end
       taken[#taken + 1] = i
       taken[#taken + 1] = tag
       taken[#taken + 1] = raw
       taken[#taken + 1] = count
-      limit = limit - 1
+      taken[#taken + 1] = before and 1 or 0
+      limit = noted and limit - 1 or 0
     end
   end
 end
@@ -235,7 +334,7 @@ local left = 0
 if #taken > 0 then
   for i = 1, lists do
     local queue = ARGV[5 + 2 * i]
-    if redis.call('EXISTS', KEYS[5 + i]) == 1 then
+    if redis.call('EXISTS', KEYS[8 + i]) == 1 then
       left = 1
       ring(queue)
     end
@@ -279,37 +378,89 @@ for _, tag in ipairs(redis.call('ZRANGEBYSCORE', index, score, score)) do
     back = back + 1
   end
 end
-if redis.call('ZCOUNT', index, score, score) == 0 then redis.call('ZREM', consumers, consumer) end
+if redis.call('ZCOUNT', index, score, score) == 0 then leave(consumer) end
 return back
 """
 
-# ARGV: seconds without a sign of life. What such consumers hold goes back. Returns how many messages, the consumers
-# that held any, and what became dead letters.
+# ARGV: a reason; of each message its tag, its queue and its text, the last two for one that was not noted and empty for
+# others. They become dead letters at once. Returns these.
+_BURY = """
+local score, buried = redis.call('ZSCORE', consumers, consumer), {}
+for i = 4, #ARGV, 3 do
+  local tag, queue, raw = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  if queue ~= '' then
+    buried[#buried + 1] = bury(tag, queue, raw, 0, nil, ARGV[3])
+  elseif score and redis.call('ZSCORE', index, tag) == score then
+    raw, queue = noted_in(redis.call('HGET', unacked, tag) or '')
+    if raw then
+      local count, since = came_back(tag)
+      forget(tag)
+      buried[#buried + 1] = bury(tag, queue, raw, count, since, ARGV[3])
+    end
+  end
+end
+return buried
+"""
+
+# ARGV: a queue and texts that were taken from it and not noted. They go to the head, the last first.
+_UNTAKE = """
+for i = #ARGV, 4, -1 do redis.call('RPUSH', list_of(ARGV[3], ARGV[i]), ARGV[i]) end
+ring(ARGV[3])
+"""
+
+# ARGV: seconds of steady time without a sign of life. What such consumers hold goes back. Returns how many messages,
+# the consumers that held any, and what became dead letters.
 _RESTORE = """
 local back, gone, buried = 0, {}, {}
-for _, lapsed in ipairs(redis.call('ZRANGEBYSCORE', consumers, '-inf', now() - tonumber(ARGV[3]), 'LIMIT', 0, 10)) do
+local steady, moment = tick()
+local lapse = tonumber(ARGV[3])
+adopt()
+-- No sign of life is from a time to come: what says so is from a clock that was lost.
+for _, ahead in ipairs(redis.call('ZRANGEBYSCORE', alive, '(' .. string.format('%.17g', steady), '+inf')) do
+  redis.call('ZADD', alive, steady, ahead)
+end
+local lapsed = redis.call('ZRANGEBYSCORE', alive, '-inf', string.format('%.17g', steady - lapse), 'LIMIT', 0, 10)
+if redis.call('ZCOUNT', alive, '-inf', '+inf') ~= redis.call('ZCOUNT', consumers, '-inf', '+inf') then
+  -- Of releases that know no steady time: they tell it by their token alone, which is renewed by the server's clock.
+  for _, other in ipairs(redis.call('ZRANGEBYSCORE', consumers, '-inf', moment - lapse)) do
+    if not redis.call('ZSCORE', alive, other) then lapsed[#lapsed + 1] = other end
+  end
+end
+for _, lapsed in ipairs(lapsed) do
   local score = redis.call('ZSCORE', consumers, lapsed)
-  local tags = redis.call('ZRANGEBYSCORE', index, score, score)
+  local tags = score and redis.call('ZRANGEBYSCORE', index, score, score) or {}
   for _, tag in ipairs(tags) do buried[#buried + 1] = give_back(tag, 'worker lost', false) end
-  redis.call('ZREM', consumers, lapsed)
+  leave(lapsed)
   back = back + #tags
   if #tags > 0 then gone[#gone + 1] = lapsed end
 end
 return {back, gone, buried}
 """
 
+# ARGV: the highest score of what counts as left behind, by the caller's clock. Returns the tags of what stock workers
+# noted then: our consumers renew what they hold, and it is theirs whatever the two clocks say.
+_LEFT_BY_STOCK = """
+local left = {}
+for _, tag in ipairs(redis.call('ZRANGEBYSCORE', index, '-inf', ARGV[3], 'LIMIT', 0, tonumber(ARGV[4]))) do
+  local score = redis.call('ZSCORE', index, tag)
+  if redis.call('ZCOUNT', consumers, score, score) == 0 then left[#left + 1] = tag end
+end
+return left
+"""
+
 # ARGV: the tag of a dead letter. It goes to the tail of its queue as if it had never been delivered.
 _REPLAY = """
+adopt()
 local letter = redis.call('HGET', dead, ARGV[3])
 if not letter then return 0 end
 letter = cjson.decode(letter)
-local read, message = pcall(cjson.decode, letter.message)
-if not read or not tag_of(message) then return -1 end
 redis.call('HDEL', dead, ARGV[3])
-redis.call('LPUSH', list_of(letter.queue, message), letter.message)
+redis.call('LPUSH', list_of(letter.queue, letter.message), letter.message)
 ring(letter.queue)
 return 1
 """
+
+_ADOPT = "adopt()"
 
 
 @dataclass(frozen=True)
@@ -349,9 +500,9 @@ class Names:
 
     @property
     def keys(self) -> list[str]:
-        """The five keys that every script is given."""
-        own = (self.unacked, self.index, f"{self.unacked}_consumers", f"{self.unacked}_deliveries", "dead_letters")
-        return [self.prefix + key for key in own]
+        """The keys that every script is given. All but the last begin as kombu's own, which no queue may do either."""
+        added = [f"{self.unacked}_{what}" for what in ("consumers", "deliveries", "dead", "alive", "clock")]
+        return [self.prefix + key for key in (self.unacked, self.index, *added, "dead_letters")]
 
     def lists(self, queue: str) -> list[str]:
         """The lists of a queue, the most urgent first: one for each priority step."""
@@ -362,23 +513,37 @@ class Names:
         return f"{queue}{self.sep}bell"
 
 
+def read(text: bytes) -> dict[str, Any]:
+    """A message as kombu wants it. Raises whatever is wrong with it, which may hold all of it: never to be logged."""
+    message = loads(text.decode())
+    message["properties"]["delivery_tag"]
+    if not isinstance(message, dict) or not isinstance(message["properties"], dict):
+        raise TypeError
+    return message
+
+
 @dataclass(frozen=True)
 class Fetched:
-    """One message off a queue."""
+    """One message off a queue, and what it is held under."""
 
     queue: str
     tag: str
     text: bytes
     came_back: int
+    before: bool
+    """Whether it was delivered before, counted or not."""
+    message: dict[str, Any]
 
-    def payload(self) -> Any:  # noqa: ANN401 - JSON
-        """The message as kombu wants it, marked when it was delivered before."""
-        message = loads(self.text.decode())
-        if self.came_back:
-            for place in (message.get("headers"), message["properties"].get("delivery_info")):
-                if place is not None:
+    def payload(self) -> dict[str, Any]:
+        """The message as kombu wants it: with the tag that it is held under, and marked if it was delivered before."""
+        properties = self.message["properties"]
+        if str(properties["delivery_tag"]) != self.tag:
+            properties["delivery_tag"] = self.tag
+        if self.before:
+            for place in (self.message.get("headers"), properties.get("delivery_info")):
+                if isinstance(place, dict):
                     place["redelivered"] = True
-        return message
+        return self.message
 
 
 @dataclass(frozen=True)
@@ -390,6 +555,8 @@ class Fetch:
     late: list[str]
     more: bool
     messages: list[Fetched]
+    dead: list[DeadLetter] = field(default_factory=list)
+    """What could not be read."""
 
 
 @dataclass(frozen=True)
@@ -405,21 +572,26 @@ class Store:
     """The state in Redis, one script for each thing that can happen to a message. Raises redis-py's errors."""
 
     def __init__(
-        self, client: "Redis", names: Names | None = None, max_deliveries: int | None = MAX_DELIVERIES
+        self,
+        client: "Redis",
+        names: Names | None = None,
+        max_deliveries: int | None = MAX_DELIVERIES,
+        interval: float = REDELIVERY_TIME * BEATS_EVERY,
     ) -> None:
         self.client = client
         self.names = names or Names()
         self._options = dumps({
             "prefix": self.names.prefix, "sep": self.names.sep, "steps": self.names.steps,
-            "max": max_deliveries or 0, "alone": ALONE_AFTER,
+            "max": max_deliveries or 0, "alone": ALONE_AFTER, "most": MOST_AT_ONCE * interval,
         })  # fmt: skip
         scripts = {
             "fetch": _FETCH, "settle": _SETTLE, "beat": _BEAT, "give_back": _GIVE_BACK, "release": _RELEASE,
-            "restore": _RESTORE, "replay": _REPLAY,
+            "restore": _RESTORE, "replay": _REPLAY, "bury": _BURY, "untake": _UNTAKE, "left": _LEFT_BY_STOCK,
+            "adopt": _ADOPT,
         }  # fmt: skip
-        self._scripts = {name: client.register_script(_COMMON + script) for name, script in scripts.items()}
+        self._scripts = {name: client.register_script(_CLOCK + _COMMON + script) for name, script in scripts.items()}
 
-    def _run(self, script: str, consumer: str, *arguments: str | float, lists: Sequence[str] = ()) -> Any:  # noqa: ANN401
+    def _run(self, script: str, consumer: str, *arguments: str | float | bytes, lists: Sequence[str] = ()) -> Any:  # noqa: ANN401
         return self._scripts[script](keys=[*self.names.keys, *lists], args=[self._options, consumer, *arguments])
 
     def fetch(
@@ -435,7 +607,8 @@ class Store:
     ) -> Fetch:
         """Takes up to `limit` messages, for each priority in the order of `queues`; acknowledges `acks` on the way.
 
-        Messages of the queues in `unnoted` are gone from Redis when they are taken. The consumer's sign of life is
+        What cannot be read is buried. Messages of the queues in `unnoted` are gone from Redis when they are taken: one
+        at a time, as the last of a fetch. The consumer's sign of life is
         renewed when it is older than `fresh` seconds. `alone`: it holds a message that must not meet another such.
         """
         by_queue = [(queue, self.names.lists(queue)) for queue in queues]
@@ -444,11 +617,14 @@ class Store:
         known, late, more, taken = self._run(
             "fetch", consumer, limit, fresh, int(alone), len(places), *told, *acks, lists=[place for _, place in places]
         )
-        messages = [
-            Fetched(places[number - 1][0], tag.decode(), text, came_back)
-            for number, tag, text, came_back in zip(*(taken[i::4] for i in range(4)), strict=True)
-        ]
-        return Fetch(bool(known), [tag.decode() for tag in late], bool(more), messages)
+        messages, dead = [], []
+        for number, tag, text, came_back, before in zip(*(taken[i::5] for i in range(5)), strict=True):
+            queue = places[number - 1][0]
+            try:
+                messages.append(Fetched(queue, tag.decode(), text, came_back, bool(before), read(text)))
+            except Exception:  # noqa: BLE001 - whatever is wrong with one message ends nothing but that message
+                dead += self.bury(consumer, tag.decode(), "unreadable", *((queue, text) if queue in unnoted else ()))
+        return Fetch(bool(known), [tag.decode() for tag in late], bool(more), messages, dead)
 
     def settle(self, consumer: str, tags: Sequence[str]) -> list[str]:
         """Acknowledges messages, and returns those that are not the consumer's any more: nothing happened to them."""
@@ -468,8 +644,20 @@ class Store:
         """Puts back all that the consumer holds, known to it or not, except `keep`. Returns how many that were."""
         return int(self._run("release", consumer, *keep))
 
+    def bury(self, consumer: str, tag: str, reason: str, queue: str = "", text: bytes = b"") -> list[DeadLetter]:
+        """Makes a message that the consumer holds a dead letter; with queue and text, one that nobody holds."""
+        return [DeadLetter.parse(letter) for letter in self._run("bury", consumer, reason, tag, queue, text)]
+
+    def untake(self, queue: str, texts: Sequence[bytes]) -> None:
+        """Puts messages that were taken without being noted back to the head of their queue, in their order."""
+        self._run("untake", "", queue, *texts)
+
+    def left_by_stock(self, before: float, most: int) -> list[str]:
+        """Tags of what kombu's own transport noted earlier than that, by the caller's clock."""
+        return [tag.decode(errors="replace") for tag in self._run("left", "", before, most)]
+
     def restore(self, lapse: float) -> Restored:
-        """Puts back what consumers hold that gave no sign of life for `lapse` seconds."""
+        """Puts back what consumers hold that gave no sign of life for `lapse` seconds of steady time."""
         messages, consumers, dead = self._run("restore", "", lapse)
         return Restored(messages, [name.decode() for name in consumers], [DeadLetter.parse(letter) for letter in dead])
 
@@ -487,6 +675,7 @@ class Store:
 
     def dead(self) -> list[DeadLetter]:
         """The dead letters, the oldest first."""
+        self._run("adopt", "")
         letters = map(DeadLetter.parse, self.client.hvals(self.names.keys[4]))
         return sorted(letters, key=lambda letter: (letter.died, letter.tag))
 
@@ -499,14 +688,28 @@ class Store:
 
         Raises ValueError for one that cannot be read.
         """
-        answer = self._run("replay", "", tag)
-        if answer < 0:
-            raise ValueError(f"dead letter {tag} cannot be read")
-        return bool(answer)
+        letter = self.client.hget(self.names.keys[4], tag)
+        if letter is not None:
+            try:
+                read(_text_of(cast("bytes", letter)))
+            except Exception:  # noqa: BLE001 - see read
+                raise ValueError(f"dead letter {tag} cannot be read") from None
+        return bool(self._run("replay", "", tag))
+
+    def text(self, tag: str) -> bytes | None:
+        """What a dead letter's message was, to the byte; None when there is no such letter."""
+        letter = self.client.hget(self.names.keys[4], tag)
+        return None if letter is None else _text_of(cast("bytes", letter))
 
     def discard(self, tag: str) -> bool:
         """Forgets a dead letter for good. False: there is none."""
         return bool(self.client.hdel(self.names.keys[4], tag))
+
+
+def _text_of(letter: bytes) -> bytes:
+    """The message in a dead letter. Bytes that are no UTF-8 stand in it as they are."""
+    text: str = loads(letter.decode(errors="surrogateescape"))["message"]
+    return text.encode(errors="surrogateescape")
 
 
 class Holding:
@@ -519,6 +722,7 @@ class Holding:
 
     def __init__(self, store: Store, redelivery_time: float = REDELIVERY_TIME) -> None:
         self.name = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:12]}"
+        self._process = os.getpid()
         self.interval = redelivery_time * BEATS_EVERY
         self.store = store
         self._redelivery_time = redelivery_time
@@ -538,6 +742,11 @@ class Holding:
         """Whether its channel is gone."""
         return self._survivors is not None
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether this is the process that holds: a forked child has a copy, and its end is not the holder's."""
+        return self._process == os.getpid()
+
     def fetch(self, queues: Sequence[str], limit: int, unnoted: Iterable[str] = ()) -> Fetch:
         """Takes messages, and takes pending acknowledgements along."""
         held = self._snapshot()
@@ -552,6 +761,7 @@ class Holding:
         self._settled(acks, fetch.late)
         if not fetch.known:
             self._lose(held.difference(acks))
+        _tell_of_dead(fetch.dead)
         return fetch
 
     def hold(self, tag: str, came_back: int) -> None:
@@ -587,10 +797,15 @@ class Holding:
         _tell_of_dead(self.store.give_back(self.name, [tag], reason="rejected", to_tail=True))
         self._drop([tag])
 
-    def give_back(self, tags: Sequence[str]) -> None:
-        """Puts back what was fetched and not handed to anybody."""
-        self.store.give_back(self.name, tags)
+    def give_back(self, tags: Sequence[str], reason: str = "") -> None:
+        """Puts back what was fetched and not handed to anybody; with a reason, counted."""
+        _tell_of_dead(self.store.give_back(self.name, tags, reason=reason))
         self._drop(tags)
+
+    def bury(self, tag: str, reason: str, *unheld: Any) -> None:  # noqa: ANN401 - see Store.bury
+        """Makes a message a dead letter, and says so."""
+        _tell_of_dead(self.store.bury(self.name, tag, reason, *unheld))
+        self._drop([tag])
 
     def release(self) -> None:
         """Puts everything back, once the acknowledgements are sent."""
@@ -599,11 +814,20 @@ class Holding:
         self.store.release(self.name)
 
     def close(self) -> None:
-        """Sends what is to be sent, and puts the rest back. Without Redis, others do so once this one has lapsed."""
+        """Sends what is to be sent, and puts the rest back. Without Redis, others do so once this one has lapsed.
+
+        When it returns, its thread has ended and its connections are closed.
+        """
+        if not self.is_ours:
+            return
         self._ended = True
         self._wake.set()
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            # Its last command ends within the limit of its socket, and would open what is closed below once more.
+            thread.join()
         try:
-            if self._thread is not None:
+            if thread is not None:
                 self.release()
         except (RedisError, OSError) as error:
             log.warning("Messages of this worker go back when it has lapsed: %r", error)
@@ -617,6 +841,7 @@ class Holding:
         self._survivors = WeakValueDictionary(messages)
         if self._thread is None:
             self._ended = True
+            self.store.close()
         else:
             atexit.register(self.close)
             self._wake.set()
@@ -628,7 +853,7 @@ class Holding:
             self._wake.clear()
             try:
                 self._beat()
-            except (RedisError, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is: without this thread, nothing that runs is kept
                 if reachable and not self._ended:
                     log.warning("No sign of life reaches Redis: %r", error)
                 reachable = False
@@ -706,7 +931,14 @@ class QoS(stock.QoS):
 
     def __init__(self, channel: Any, prefetch_count: int = 0) -> None:  # noqa: ANN401
         super().__init__(channel, prefetch_count)
-        self.holding = Holding(channel.make_store(), channel.redelivery_time)
+        self._holding: Holding | None = None
+
+    @property
+    def holding(self) -> Holding:
+        """What the channel holds: most channels only publish, and never need it."""
+        if self._holding is None:
+            self._holding = Holding(self.channel.make_store(), self.channel.redelivery_time)
+        return self._holding
 
     def append(self, message: Any, delivery_tag: str) -> None:  # noqa: ANN401
         """Redis has it noted already."""
@@ -714,7 +946,7 @@ class QoS(stock.QoS):
 
     def ack(self, delivery_tag: str) -> None:
         """Goes to Redis with the next fetch, or soon."""
-        made_room = self.holding.ack(delivery_tag)
+        made_room = self.holding.ack(str(delivery_tag))
         virtual.QoS.ack(self, delivery_tag)
         if not self.holding.survives:
             self.channel.on_acknowledged(made_room)
@@ -724,35 +956,98 @@ class QoS(stock.QoS):
         if not requeue:
             self.ack(delivery_tag)
             return
-        self.holding.reject(delivery_tag)
+        self.holding.reject(str(delivery_tag))
+        virtual.QoS.ack(self, delivery_tag)
+
+    @property
+    def holds(self) -> bool:
+        """Whether there ever was anything to hold."""
+        return self._holding is not None
+
+    def has(self, delivery_tag: str) -> bool:
+        """Whether a message was handed over and not settled."""
+        return delivery_tag in self._delivered and delivery_tag not in self._dirty
+
+    def give_back(self, delivery_tag: str, reason: str) -> None:
+        """Puts a message that was handed over back to the head of its queue, counted."""
+        self.holding.give_back([str(delivery_tag)], reason)
+        virtual.QoS.ack(self, delivery_tag)
+
+    def bury(self, delivery_tag: str, reason: str) -> None:
+        """Makes a message that was handed over a dead letter."""
+        self.holding.bury(str(delivery_tag), reason)
         virtual.QoS.ack(self, delivery_tag)
 
     def restore_unacked(self, client: Any = None) -> None:  # noqa: ANN401, ARG002
         """Puts everything back."""
-        self.holding.release()
+        if self._holding is not None:
+            self._holding.release()
         self._delivered.clear()
 
     def restore_unacked_once(self, stderr: Any = None) -> None:  # noqa: ANN401, ARG002
         """Ends with the channel or the process."""
         self._on_collect.cancel()
-        if not self.holding.survives:
-            self.holding.close()
+        if self._holding is not None and not self._holding.survives:
+            self._holding.close()
             self._delivered.clear()
 
     def outlive_channel(self) -> None:
         """Goes on for what was delivered and cannot be called back; nothing is said to Redis here."""
         self._on_collect.cancel()
         self._flush()
-        self.holding.survive(self._delivered)
+        if self._holding is not None:
+            self._holding.survive({str(tag): message for tag, message in self._delivered.items()})
         self._delivered.clear()
 
-    def restore_visible(self, start: int = 0, num: int | None = None, interval: int = 1) -> None:
+    def restore_visible(self, start: int = 0, num: int | None = None, interval: int = 1) -> None:  # noqa: ARG002
         """Puts back what the dead held; what kombu's own transport noted, only after the visibility timeout."""
         restored = self.holding.store.restore(self.channel.redelivery_time * LAPSES_AFTER)
         if restored.messages:
             log.warning("Messages of lost workers (%s) went back: %d", ", ".join(restored.consumers), restored.messages)
         _tell_of_dead(restored.dead)
-        super().restore_visible(start=start, num=num, interval=interval)
+        # As kombu does it, but for what our consumers hold: their tokens are of the server's clock, which may differ.
+        for tag in self.holding.store.left_by_stock(time.time() - self.visibility_timeout, num or LOOK_LIMIT):
+            try:
+                self.restore_by_tag(tag)
+            except (RedisError, OSError):
+                raise
+            except Exception as error:  # noqa: BLE001 - one message that is none keeps no other one
+                log.error("A stock worker's message cannot be put back: %s", type(error).__name__)
+
+
+class Refused(ResponseError):
+    """Redis answers that it will not do this now: it follows another, is full, cannot write, is busy or starts.
+
+    To kombu and Celery it is an error of the connection, and they try again until it passes; to redis-py it is an
+    answer, and the connection stays.
+    """
+
+
+_REFUSES = re.compile(
+    r"(?:^|[ :]-)(READONLY|UNBLOCKED|MISCONF|NOREPLICAS|BUSY|OOM|LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN)\b"
+)
+"""Codes of answers that pass by themselves, as Redis gives them and, before 7.0, as it quotes them for a script."""
+
+
+def _is_refusal(error: ResponseError) -> bool:
+    code = getattr(error, "status_code", None) or ""
+    return _REFUSES.search(f"{code} {error}" if code else str(error)) is not None
+
+
+@lru_cache
+def _telling(connection_class: type[Any]) -> type[Any]:
+    """A connection whose refusals can be told from errors. One place for all commands, since any may be refused."""
+
+    class Connection(connection_class):
+        def read_response(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+            try:
+                return super().read_response(*args, **kwargs)
+            except ResponseError as error:
+                if isinstance(error, Refused) or not _is_refusal(error):
+                    raise
+                raise Refused(*error.args) from None
+
+    return Connection
 
 
 _OPTIONS = ("redelivery_time", "max_deliveries", "fetch_limit", "bulk_suffix", "bulk_share")
@@ -764,6 +1059,7 @@ class Channel(stock.Channel):
     QoS = QoS
     from_transport_options: Any = stock.Channel.from_transport_options + _OPTIONS
     _in_poll: Any = None
+    _in_listen: Any = None
     _brpop_sent_at: Any = None
     socket_timeout: Any = None
     redelivery_time = REDELIVERY_TIME
@@ -778,8 +1074,16 @@ class Channel(stock.Channel):
         self._more_is_waiting = False
         self._flush_is_due = False
         self._fetches = 0
-        self._polled_at = self._steady_since = self._restored_at = float("-inf")
+        self._looked_at = float("-inf")
+        self._process = os.getpid()
+        self.is_lost = False
         super().__init__(*args, **kwargs)
+
+    def _connparams(self, asynchronous: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002 - kombu's signature
+        parameters = super()._connparams(asynchronous)
+        # The one that kombu makes for each channel refers to it, and is not to be kept.
+        make = _telling.__wrapped__ if asynchronous else _telling
+        return {**parameters, "connection_class": make(parameters["connection_class"])}
 
     def make_store(self) -> Store:
         """A store with connections of its own, that never hang and are never retried: a fetch must not run twice."""
@@ -794,7 +1098,7 @@ class Channel(stock.Channel):
         names = Names(
             self.global_keyprefix, self.unacked_key, self.unacked_index_key, self.sep, tuple(self.priority_steps)
         )
-        return Store(Redis(connection_pool=pool), names, self.max_deliveries)
+        return Store(Redis(connection_pool=pool), names, self.max_deliveries, self.redelivery_time * BEATS_EVERY)
 
     # Publishing: as kombu does it, and the doorbell.
 
@@ -832,10 +1136,19 @@ class Channel(stock.Channel):
 
     # Consuming: wait for a ring, then fetch.
 
-    def basic_consume(self, queue: str, no_ack: bool, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401, FBT001
+    def basic_consume(self, queue: str, no_ack: bool, callback: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401, FBT001
         """Starts to consume from a queue."""
         (self._unnoted.add if no_ack else self._unnoted.discard)(queue)
-        consuming = super().basic_consume(queue, no_ack, *args, **kwargs)
+        consuming = super().basic_consume(queue, no_ack, callback, *args, **kwargs)
+
+        def hand_over(message: Any) -> Any:  # noqa: ANN401
+            message = self.message_to_python(message)
+            if not no_ack:
+                self.qos.append(message, message.delivery_tag)
+            return callback(message)
+
+        # As kombu's own, but that a message may have been made before: what fails then is the message's fault alone.
+        self.connection._callbacks[queue] = hand_over  # noqa: SLF001
         self._leave_doorbell()
         return consuming
 
@@ -844,14 +1157,31 @@ class Channel(stock.Channel):
         self._leave_doorbell()
         self.flush()
 
-    def basic_get(self, queue: str, no_ack: bool = False, **kwargs: Any) -> Any:  # noqa: ANN401, ARG002, FBT001, FBT002
+    def basic_get(self, queue: str, no_ack: bool = False, **kwargs: Any) -> Any:  # noqa: ANN401, FBT001, FBT002
         """Takes one message, if there is one."""
-        for fetched in self._take([queue], 1, {queue} if no_ack else set()):
-            message = self.Message(fetched.payload(), channel=self)
-            if not no_ack:
-                self.qos.append(message, message.delivery_tag)
-            return message
-        return None
+        if not self.ack_emulation:
+            return super().basic_get(queue, no_ack, **kwargs)
+        message = None
+        while message is None and (fetched := self._take([queue], 1, {queue} if no_ack else set())):
+            message = self._made_of(fetched[0], unheld=no_ack)
+        if queue in self._expires:
+            with self.conn_or_acquire() as client:
+                self._maybe_update_queues_expire(client, queue)
+                client.pexpire(self._bell(queue), self._expires[queue])
+        if message is not None and not no_ack:
+            self.qos.append(message, message.delivery_tag)
+        return message
+
+    def _made_of(self, fetched: Fetched, *, unheld: bool) -> Any:  # noqa: ANN401
+        """The message as kombu's object; None when none can be made of it, which makes it a dead letter."""
+        try:
+            return self.Message(fetched.payload(), channel=self)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one message ends nothing but that message
+            self._bury(fetched, f"unreadable ({type(error).__name__})", unheld=unheld)
+            return None
+
+    def _bury(self, fetched: Fetched, reason: str, *, unheld: bool) -> None:
+        self.qos.holding.bury(fetched.tag, reason, *((fetched.queue, fetched.text) if unheld else ()))
 
     def _brpop_start(self, timeout: float | None = None) -> None:
         """Waits at the doorbells; kombu calls it when there is room for messages."""
@@ -886,11 +1216,12 @@ class Channel(stock.Channel):
             connection.disconnect()
 
     def take_turn(self) -> bool:
-        """Fetches at once while more is known to be waiting. Returns whether anything was delivered."""
-        delivered = False
-        while self._more_is_waiting and self.qos.can_consume():
-            delivered = self.fetch() or delivered
-        return delivered
+        """Fetches once, without a ring, if more is known to be waiting. Returns whether anything was delivered.
+
+        Once, however much is waiting: what else the loop has to do, and whoever called it, have their turn too. Where
+        a fetch left something, it rang, so the next wait is short.
+        """
+        return self._more_is_waiting and bool(self.qos.can_consume()) and self.fetch()
 
     def poll(self) -> bool:
         """Looks at the queues without a ring, and for the dead. Returns whether anything was delivered."""
@@ -898,32 +1229,23 @@ class Channel(stock.Channel):
             return False
         self.flush()
         if not self.qos.holding.store.waiting(self.active_queues):
-            self._note_steadiness()
             return False
-        if self._note_steadiness():
+        now = time.monotonic()
+        if now - self._looked_at >= self.qos.holding.interval:
+            self._looked_at = now
             self.qos.restore_visible(num=self.unacked_restore_limit)
         return bool(self.qos.can_consume()) and self.fetch()
 
-    def _note_steadiness(self) -> bool:
-        """Whether to look for the dead now.
-
-        Not until Redis has answered for a while: after an outage of it all have lapsed, and need a moment to say that
-        they live.
-        """
-        now, interval = time.monotonic(), self.qos.holding.interval
-        if now - self._polled_at > POLL_INTERVAL + interval:
-            self._steady_since = now
-        self._polled_at = now
-        due = now - self._steady_since >= interval and now - self._restored_at >= interval
-        if due:
-            self._restored_at = now
-        return bool(due)
-
     def fetch(self) -> bool:
-        """Takes what there is room for, and hands it to the consumers. Returns whether there was anything."""
+        """Takes what there is room for, and hands it to the consumers. Returns whether there was anything.
+
+        Without an event loop that is one message, as kombu has it: its callers count their calls (`limit=`), look at
+        what they wait for in between, and may never call again.
+        """
         if not self._undelivered:
             room = self.qos.can_consume_max_estimate()
-            limit = self.fetch_limit if room is None else min(self.fetch_limit, room)
+            most = self.fetch_limit if self.connection.loop is not None else 1
+            limit = most if room is None else min(most, room)
             self._more_is_waiting = False
             if limit > 0 and self.active_queues:
                 self._undelivered.extend(self._take(self._in_turn(), limit, self._unnoted))
@@ -945,19 +1267,79 @@ class Channel(stock.Channel):
             if self._undelivered[0].queue not in self.connection._callbacks:  # noqa: SLF001 - the only place to ask
                 break
             fetched = self._undelivered.popleft()
-            delivered = True
             self._queue_cycle.rotate(fetched.queue)
-            self.connection._deliver(fetched.payload(), fetched.queue)  # noqa: SLF001 - as kombu's own channel does
+            message = self._made_of(fetched, unheld=fetched.queue in self._unnoted)
+            if message is not None:
+                delivered = True
+                self._hand_over(message, fetched)
         if self._undelivered:
             self._hand_back()
         return delivered
+
+    def _hand_over(self, message: Any, fetched: Fetched) -> None:  # noqa: ANN401
+        """Hands over one message. In a worker, what raises because of it is its end, and not the worker's.
+
+        An error that may be the broker's goes on, and the message goes back counted: if it was the message after all,
+        it does not do so for ever.
+        """
+        transport, unheld = self.connection, fetched.queue in self._unnoted
+        if transport.examine is None:
+            transport._deliver(message, fetched.queue)  # noqa: SLF001 - as kombu's own channel does
+            return
+        try:
+            transport.examine(message, fetched.queue)
+            transport._deliver(message, fetched.queue)  # noqa: SLF001
+        except (RedisError, OSError, OperationalError) as error:
+            if not unheld and self.qos.has(message.delivery_tag):
+                self.qos.give_back(message.delivery_tag, f"raised {type(error).__name__}")
+            raise
+        except Exception as error:  # noqa: BLE001 - see above
+            if unheld:
+                self._bury(fetched, f"raised {type(error).__name__}", unheld=True)
+            else:
+                self.qos.bury(message.delivery_tag, f"raised {type(error).__name__}")
+                self._more_is_waiting = True
 
     def _hand_back(self) -> None:
         rest, self._undelivered = list(reversed(self._undelivered)), deque()  # the oldest goes to the very head
         self.qos.holding.give_back([fetched.tag for fetched in rest if fetched.queue not in self._unnoted])
         for fetched in rest:
             if fetched.queue in self._unnoted:
-                self._put(fetched.queue, fetched.payload())
+                self.qos.holding.store.untake(fetched.queue, [fetched.text])
+
+    def _deliver_fanout_message(self, message: Any, exchange: str) -> Any:  # noqa: ANN401
+        """Hands over what was broadcast. Nobody holds that: what cannot be carried out is gone, and said to be."""
+        if self.connection.examine is None:
+            return super()._deliver_fanout_message(message, exchange)
+        try:
+            return super()._deliver_fanout_message(message, exchange)
+        except (RedisError, OSError, OperationalError):
+            raise
+        except Exception as error:  # noqa: BLE001 - see _hand_over
+            log.error("A broadcast message raised %s, and is gone", type(error).__name__)
+            return False
+
+    def _receive_one(self, c: Any) -> Any:  # noqa: ANN401
+        """As kombu's own, which shows what it cannot read in its log."""
+        try:
+            response = c.parse_response()
+        except self.connection_errors:
+            self._in_listen = None
+            raise
+        if not isinstance(response, list | tuple):
+            return None
+        payload = self._handle_message(c, response)
+        if not bytes_to_str(payload["type"]).endswith("message") or not payload["data"]:
+            return None
+        channel = bytes_to_str(payload["channel"])
+        if channel[0] == "/":
+            channel = channel.partition(".")[2]
+        try:
+            message = loads(bytes_to_str(payload["data"]))
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one message ends nothing but that message
+            log.error("A broadcast message cannot be read (%s), and is gone", type(error).__name__)
+            raise Empty from None
+        return self._deliver_fanout_message(message, channel.split("/", 1)[0])
 
     def _in_turn(self) -> list[str]:
         """The queues by kombu's order strategy; the bulk ones last, or first when it is their turn."""
@@ -981,15 +1363,25 @@ class Channel(stock.Channel):
     def flush(self) -> None:
         """Sends the acknowledgements."""
         self._flush_is_due = False
-        if self.ack_emulation and not self.qos.holding.survives:
+        if self.ack_emulation and self.qos.holds and not self.qos.holding.survives:
             self.qos.holding.flush()
 
     def close(self) -> None:
-        """Ends the channel. When it still consumes, it is the connection that ended, and what runs goes on."""
-        if not self.closed:
+        """Ends the channel. When its connection was lost while it consumed, what runs goes on."""
+        if self._process != os.getpid():
+            # The copy in a forked child. What it would say, it would say on the parent's own sockets.
+            if not self.closed:
+                self.closed = True
+                self.connection.cycle.discard(self)
+                self.connection.close_channel(self)
+            return
+        if not self.closed and self.ack_emulation:
             self._leave_doorbell()
-            if self._qos is not None and self._consumers and self.ack_emulation:
+            if self._qos is not None and self.is_lost and self._consumers:
                 self._qos.outlive_channel()
+            elif self._undelivered:
+                with suppress(*self.connection_errors):
+                    self._hand_back()
         try:
             super().close()
         except self.connection_errors:
@@ -1007,6 +1399,7 @@ class Poller(stock.MultiChannelPoller):
     """Waits for several channels at once, and has each look at its queues now and then."""
 
     _delivered = False
+    _turns = 0
 
     def on_poll_start(self) -> None:
         """Before each wait."""
@@ -1020,10 +1413,15 @@ class Poller(stock.MultiChannelPoller):
             self._delivered = channel.poll() or self._delivered
 
     def get(self, callback: Any, timeout: float | None = None) -> None:  # noqa: ANN401
-        """One wait without an event loop. Raises Empty when nothing was delivered."""
-        self._delivered = any([channel.take_turn() for channel in tuple(self._channels)])  # noqa: C419 - all have their turn
-        if self._delivered:
+        """One wait without an event loop, for one message. Raises Empty when nothing was delivered."""
+        # kombu does so within its own wait, which a consumer that is always behind never comes to.
+        self.maybe_refresh_binding_expiry()
+        self._turns += 1
+        channels = tuple(self._channels)
+        first = self._turns % max(1, len(channels))
+        if any(channel.take_turn() for channel in channels[first:] + channels[:first]):
             return
+        self._delivered = False
         try:
             super().get(callback, POLL_INTERVAL if timeout is None else min(timeout, POLL_INTERVAL))
         except Empty:
@@ -1036,13 +1434,26 @@ class Transport(stock.Transport):
 
     Channel = Channel
     brpop_timeout = DOORBELL_TIMEOUT
+    connection_errors = (*stock.Transport.connection_errors, Refused)
     cycle: Any
     loop: Any = None
     """The event loop, if there is one."""
+    examine: Callable[[Any, str], None] | None = None
+    """In a worker: looks at a message and its queue before the message is handed over, and raises when nobody can carry
+    it out. Then whatever handing over raises buries the message."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
         super().__init__(*args, **kwargs)
         self.cycle = Poller()
+
+    def _collect(self, connection: Any) -> None:  # noqa: ANN401
+        """Ends what was lost. `close_connection` is the orderly end, after which nothing of ours is left."""
+        for channel in tuple(self.channels):
+            channel.is_lost = True
+        try:
+            self.close_connection(connection)
+        except (*self.connection_errors, *self.channel_errors, AttributeError):
+            log.debug("The end of a lost connection", exc_info=True)
 
     def register_with_event_loop(self, connection: Any, loop: Any) -> None:  # noqa: ANN401
         """Runs in Celery's event loop."""
@@ -1056,6 +1467,89 @@ class SentinelTransport(Transport, stock.SentinelTransport):
     """For `sentinel://`."""
 
     Channel = SentinelChannel
+
+
+class Unfit(Exception):
+    """A message that no task of this worker can carry out."""
+
+
+class Burial(bootsteps.StartStopStep):
+    """In a Celery worker: what it would drop, hold for ever, or end of, becomes a dead letter.
+
+    Celery rejects a message for a task that it does not know, and shows all of it in the log; it leaves the body to the
+    pool, where one that cannot be read is never acknowledged; and anything else that is wrong with a message ends the
+    worker. Here a message is looked at as the pool will read it, before it is handed over.
+    """
+
+    requires = ("celery.worker.consumer.connection:Connection",)
+
+    def __init__(self, parent: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Celery's consumer
+        super().__init__(parent, **kwargs)
+        self._app = parent.app
+        self._accept = prepare_accept_content(parent.app.conf.accept_content)
+        self._parent = parent
+        for name, reason in {
+            "on_unknown_message": "names no task",
+            "on_unknown_task": "unknown task",
+            "on_invalid_task": "invalid task",
+        }.items():
+            setattr(parent, name, partial(self._bury, getattr(parent, name), reason))
+        parent.on_decode_error = partial(self._undecodable, parent.on_decode_error)
+
+    def start(self, parent: Any) -> None:  # noqa: ANN401
+        """At each new connection to the broker."""
+        transport = parent.connection.transport
+        if isinstance(transport, Transport):
+            transport.examine = self._examine
+
+    def _bury(self, stock: Any, reason: str, body: Any, message: Any, *why: Any) -> None:  # noqa: ANN401
+        if not self._is_held(message):
+            stock(body, message, *why)
+            return
+        message.channel.qos.bury(message.delivery_tag, reason)
+        message._state = "REJECTED"  # noqa: SLF001 - as kombu does when a message is settled
+        self._tell(message, why[0] if why else None)
+
+    def _undecodable(self, stock: Any, message: Any, why: Exception) -> None:  # noqa: ANN401
+        if isinstance(message.channel, Channel) and not self._is_held(message):
+            log.error("A broadcast message cannot be decoded (%s), and is gone", type(why).__name__)
+            return
+        self._bury(lambda _, message, why: stock(message, why), "undecodable", None, message, why)
+
+    @staticmethod
+    def _is_held(message: Any) -> bool:  # noqa: ANN401
+        channel = message.channel
+        return isinstance(channel, Channel) and channel.ack_emulation and channel.qos.has(message.delivery_tag)
+
+    def _tell(self, message: Any, why: Exception | None) -> None:  # noqa: ANN401
+        """Tells whoever waits for the task's result, as Celery does."""
+        headers = message.headers
+        if isinstance(headers, dict) and isinstance(id_ := headers.get("id"), str):
+            request = Context(headers, id=id_, task=str(headers.get("task")), chord=None, errbacks=None)
+            try:
+                self._app.backend.mark_as_failure(id_, why or Unfit("names no task"), request=request)
+            except Exception as error:  # noqa: BLE001 - nobody can be told, and nothing more can be done
+                log.warning("The failure of a dead letter cannot be told: %s", type(error).__name__)
+        signals.task_rejected.send(sender=self._parent, message=message, exc=why)
+
+    def _examine(self, message: Any, queue: str) -> None:  # noqa: ANN401
+        consumer = self._parent.task_consumer
+        if consumer is None or not consumer.consuming_from(queue) or "task" not in message.headers:
+            return
+        headers = message.headers
+        if message.errors:
+            message._reraise_error()  # noqa: SLF001
+        limits = headers.get("timelimit")
+        if not isinstance(headers.get("id"), str) or not (limits is None or len(limits) == 2):
+            raise Unfit
+        if not message.content_type:
+            args, kwargs, embed = message.body
+        else:
+            args, kwargs, embed = serialization.loads(
+                message.body, message.content_type, message.content_encoding, accept=self._accept
+            )
+        if not isinstance(args, list | tuple) or not isinstance(kwargs, dict) or not isinstance(embed or {}, dict):
+            raise Unfit
 
 
 _ALIASES = {
@@ -1076,11 +1570,17 @@ def install() -> None:
     when it fails over to another URL.
     """
     _use(_ALIASES)
+    signals.worker_init.connect(_add_burial, dispatch_uid=__name__)
+
+
+def _add_burial(sender: Any, **_: object) -> None:  # noqa: ANN401 - Celery's worker
+    sender.app.steps["consumer"].add(Burial)
 
 
 def uninstall() -> None:
     """Makes kombu's own transport the one of all Redis URLs again, for connections to come."""
     _use(_STOCK_ALIASES)
+    signals.worker_init.disconnect(_add_burial, dispatch_uid=__name__)
 
 
 def _use(aliases: Mapping[str, str]) -> None:

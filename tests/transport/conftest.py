@@ -111,10 +111,15 @@ class Crew:
         self._stack = stack
         self._started = 0
 
-    def start(self, which: str = "ours", *arguments: str, url: str = "", **options: object) -> Process:
-        """Starts a worker, and returns when it consumes."""
+    def start(
+        self, which: str = "ours", *arguments: str, url: str = "", clock: bool = False, **options: object
+    ) -> Process:
+        """Starts a worker, and returns when it consumes. `clock`: by a server's clock that can be set."""
         self._started += 1
-        settings = {"which": which, "broker": url or self.broker.url, "notes": self._notes_url, "options": options}
+        settings = {
+            "which": which, "broker": url or self.broker.url, "notes": self._notes_url, "options": options,
+            "clock": clock,
+        }  # fmt: skip
         worker = Process(
             f"{which} worker {self._started}",
             [sys.executable, "-W", "default", "-m", "celery", "-A", "tests.transport.app", "worker",

@@ -179,11 +179,14 @@ def test_a_release_keeps_what_is_named(store: Store, client: redis.Redis, publis
     assert not client.exists("unacked", "unacked_index", "unacked_consumers")
 
 
-def test_what_is_released_is_not_counted_as_delivered(store: Store, client: redis.Redis, publish: Publish) -> None:
+def test_what_is_released_is_marked_and_not_counted(store: Store, publish: Publish) -> None:
     publish()
-    fetch(store)
-    store.release("a")
-    assert not client.exists("unacked_deliveries")
+    for _ in range(9):
+        fetch(store)
+        store.release("a")
+    (again,) = store.fetch("a", ["q"], 1).messages
+    assert again.came_back == 0
+    assert again.payload()["headers"]["redelivered"]
 
 
 def test_the_fifth_time_is_the_last(store: Store, publish: Publish) -> None:
