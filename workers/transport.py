@@ -27,7 +27,7 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -1162,8 +1162,11 @@ class Channel(stock.Channel):
         if not self.ack_emulation:
             return super().basic_get(queue, no_ack, **kwargs)
         message = None
-        while message is None and (fetched := self._take([queue], 1, {queue} if no_ack else set())):
-            message = self._made_of(fetched[0], unheld=no_ack)
+        while message is None:
+            fetched = self._take([queue], 1, {queue} if no_ack else set())
+            message = self._made_of(fetched[0], unheld=no_ack) if fetched else None
+            if not self._more_is_waiting:
+                break
         if queue in self._expires:
             with self.conn_or_acquire() as client:
                 self._maybe_update_queues_expire(client, queue)
@@ -1175,10 +1178,13 @@ class Channel(stock.Channel):
     def _made_of(self, fetched: Fetched, *, unheld: bool) -> Any:  # noqa: ANN401
         """The message as kombu's object; None when none can be made of it, which makes it a dead letter."""
         try:
-            return self.Message(fetched.payload(), channel=self)
+            message = self.Message(fetched.payload(), channel=self)
+            if message.errors:
+                message._reraise_error()  # noqa: SLF001 - what kombu keeps for whoever looks at the message
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one message ends nothing but that message
             self._bury(fetched, f"unreadable ({type(error).__name__})", unheld=unheld)
             return None
+        return message
 
     def _bury(self, fetched: Fetched, reason: str, *, unheld: bool) -> None:
         self.qos.holding.bury(fetched.tag, reason, *((fetched.queue, fetched.text) if unheld else ()))
@@ -1283,11 +1289,11 @@ class Channel(stock.Channel):
         it does not do so for ever.
         """
         transport, unheld = self.connection, fetched.queue in self._unnoted
-        if transport.examine is None:
+        if transport.burial is None:
             transport._deliver(message, fetched.queue)  # noqa: SLF001 - as kombu's own channel does
             return
         try:
-            transport.examine(message, fetched.queue)
+            transport.burial.examine(message, fetched.queue)
             transport._deliver(message, fetched.queue)  # noqa: SLF001
         except (RedisError, OSError, OperationalError) as error:
             if not unheld and self.qos.has(message.delivery_tag):
@@ -1299,6 +1305,7 @@ class Channel(stock.Channel):
             else:
                 self.qos.bury(message.delivery_tag, f"raised {type(error).__name__}")
                 self._more_is_waiting = True
+            transport.burial.tell(message, error)
 
     def _hand_back(self) -> None:
         rest, self._undelivered = list(reversed(self._undelivered)), deque()  # the oldest goes to the very head
@@ -1309,7 +1316,7 @@ class Channel(stock.Channel):
 
     def _deliver_fanout_message(self, message: Any, exchange: str) -> Any:  # noqa: ANN401
         """Hands over what was broadcast. Nobody holds that: what cannot be carried out is gone, and said to be."""
-        if self.connection.examine is None:
+        if self.connection.burial is None:
             return super()._deliver_fanout_message(message, exchange)
         try:
             return super()._deliver_fanout_message(message, exchange)
@@ -1438,9 +1445,8 @@ class Transport(stock.Transport):
     cycle: Any
     loop: Any = None
     """The event loop, if there is one."""
-    examine: Callable[[Any, str], None] | None = None
-    """In a worker: looks at a message and its queue before the message is handed over, and raises when nobody can carry
-    it out. Then whatever handing over raises buries the message."""
+    burial: "Burial | None" = None
+    """In a worker: looks at each message before it is handed over, and whatever handing over raises buries it."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
         super().__init__(*args, **kwargs)
@@ -1500,7 +1506,7 @@ class Burial(bootsteps.StartStopStep):
         """At each new connection to the broker."""
         transport = parent.connection.transport
         if isinstance(transport, Transport):
-            transport.examine = self._examine
+            transport.burial = self
 
     def _bury(self, stock: Any, reason: str, body: Any, message: Any, *why: Any) -> None:  # noqa: ANN401
         if not self._is_held(message):
@@ -1508,7 +1514,7 @@ class Burial(bootsteps.StartStopStep):
             return
         message.channel.qos.bury(message.delivery_tag, reason)
         message._state = "REJECTED"  # noqa: SLF001 - as kombu does when a message is settled
-        self._tell(message, why[0] if why else None)
+        self.tell(message, why[0] if why else None)
 
     def _undecodable(self, stock: Any, message: Any, why: Exception) -> None:  # noqa: ANN401
         if isinstance(message.channel, Channel) and not self._is_held(message):
@@ -1521,7 +1527,7 @@ class Burial(bootsteps.StartStopStep):
         channel = message.channel
         return isinstance(channel, Channel) and channel.ack_emulation and channel.qos.has(message.delivery_tag)
 
-    def _tell(self, message: Any, why: Exception | None) -> None:  # noqa: ANN401
+    def tell(self, message: Any, why: Exception | None) -> None:  # noqa: ANN401
         """Tells whoever waits for the task's result, as Celery does."""
         headers = message.headers
         if isinstance(headers, dict) and isinstance(id_ := headers.get("id"), str):
@@ -1532,13 +1538,12 @@ class Burial(bootsteps.StartStopStep):
                 log.warning("The failure of a dead letter cannot be told: %s", type(error).__name__)
         signals.task_rejected.send(sender=self._parent, message=message, exc=why)
 
-    def _examine(self, message: Any, queue: str) -> None:  # noqa: ANN401
+    def examine(self, message: Any, queue: str) -> None:  # noqa: ANN401
+        """Raises when no task of this worker can carry the message out: as the tracer reads it, but before the pool."""
         consumer = self._parent.task_consumer
         if consumer is None or not consumer.consuming_from(queue) or "task" not in message.headers:
             return
         headers = message.headers
-        if message.errors:
-            message._reraise_error()  # noqa: SLF001
         limits = headers.get("timelimit")
         if not isinstance(headers.get("id"), str) or not (limits is None or len(limits) == 2):
             raise Unfit
@@ -1550,6 +1555,10 @@ class Burial(bootsteps.StartStopStep):
             )
         if not isinstance(args, list | tuple) or not isinstance(kwargs, dict) or not isinstance(embed or {}, dict):
             raise Unfit
+        task = self._app.tasks.get(headers["task"])
+        if task is not None and task.typing:
+            # As for whoever publishes with the task at hand: arguments that do not fit raise TypeError.
+            task.__header__(*args, **kwargs)
 
 
 _ALIASES = {

@@ -111,14 +111,10 @@ class Messages(RuleBasedStateMachine):
     @rule(consumer=CONSUMERS)
     def die_and_be_restored(self, consumer: str) -> None:
         """A sign of life from long ago is all that the dead leave."""
-        score = self.client.zscore("unacked_consumers", consumer)
-        if score is None:
+        if self.client.zscore("unacked_consumers", consumer) is None:
             assert not self.model.held.get(consumer)
             return
-        long_ago = 1000.0
-        for tag in self.client.zrangebyscore("unacked_index", score, score):
-            self.client.zadd("unacked_index", {tag: long_ago})
-        self.client.zadd("unacked_consumers", {consumer: long_ago})
+        self.client.zadd("unacked_alive", {consumer: -7200})
         self.store.restore(3600)
         for tag in list(self.model.held.get(consumer, {})):
             self.model.put_back(consumer, tag, counted=True)
