@@ -90,6 +90,8 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "broker_connection_timeout": 2,
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
+        # A refusal (a demoted master, a full disk) passes: a worker tries again, as after a lost connection.
+        "broker_channel_error_retry": True,
         "task_queues": {name: {} for name in QUEUES},
         "task_create_missing_queues": False,
         "task_default_queue": QUEUES[0],

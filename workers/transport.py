@@ -218,18 +218,22 @@ local function name(value)
   return type(value) == 'string' and #value <= 200 and string.find(value, '^[%w_.:@-]+$') and value or nil
 end
 
--- What a message is held under: its delivery tag, or, where that is no plain one or another message's that is held,
--- one that comes of its text, so that it is the same the next time.
-local function tag_of(raw)
+-- What a message is held under: its delivery tag, or, where that is no plain one or another message's, one that comes of
+-- its text. When it comes back it is the one that it was counted under.
+local function tag_of(raw, any_returned)
   local tag = glance(raw).properties.delivery_tag
   if type(tag) == 'number' and tag == math.floor(tag) and math.abs(tag) < 1e15 then tag = string.format('%.0f', tag) end
   tag = name(tag) or 'sha1-' .. redis.sha1hex(raw)
-  local free, tries = tag, 0
-  while redis.call('HEXISTS', unacked, free) == 1 or redis.call('HEXISTS', dead, free) == 1 do
+  local found, tries = nil, 0
+  while true do
+    if redis.call('HEXISTS', unacked, tag) == 0 and redis.call('HEXISTS', dead, tag) == 0 then
+      if not any_returned or redis.call('HEXISTS', deliveries, tag) == 1 then return tag end
+      found = found or tag
+    end
+    if found and tries > 1 then return found end
     tries = tries + 1
-    free = (tries == 1 and 'sha1-' .. redis.sha1hex(raw)) or string.format('sha1-%s-%d', redis.sha1hex(raw), tries)
+    tag = 'sha1-' .. redis.sha1hex(raw) .. (tries > 1 and '-' .. tries or '')
   end
-  return free
 end
 
 local function bury(tag, queue, raw, count, since, reason)
@@ -299,7 +303,7 @@ for i = 1, lists do
   if limit <= 0 then break end
   local list, queue, noted = KEYS[8 + i], ARGV[5 + 2 * i], ARGV[6 + 2 * i] == '1'
   for _, raw in ipairs(redis.call('RPOP', list, noted and limit or 1) or {}) do
-    local tag = tag_of(raw)
+    local tag = tag_of(raw, any_returned)
     local count, before = 0, false
     if any_returned then
       local times, _, returned = came_back(tag)
@@ -1409,9 +1413,10 @@ class Poller(stock.MultiChannelPoller):
     _turns = 0
 
     def on_poll_start(self) -> None:
-        """Before each wait."""
+        """Before each wait; without an event loop, `get` has seen to it."""
         for channel in tuple(self._channels):
-            channel.take_turn()
+            if channel.connection.loop is not None:
+                channel.take_turn()
         super().on_poll_start()
 
     def maybe_restore_messages(self) -> None:

@@ -115,6 +115,14 @@ class Crew:
         self, which: str = "ours", *arguments: str, url: str = "", clock: bool = False, **options: object
     ) -> Process:
         """Starts a worker, and returns when it consumes. `clock`: by a server's clock that can be set."""
+        worker = self.begin(which, *arguments, url=url, clock=clock, **options)
+        wait_for(lambda: worker.has_logged("ready."), worker.name)
+        return worker
+
+    def begin(
+        self, which: str = "ours", *arguments: str, url: str = "", clock: bool = False, **options: object
+    ) -> Process:
+        """Starts a worker."""
         self._started += 1
         settings = {
             "which": which, "broker": url or self.broker.url, "notes": self._notes_url, "options": options,
@@ -129,7 +137,6 @@ class Crew:
             {SETTINGS: json.dumps(settings)},
         ).start()  # fmt: skip
         self._stack.callback(worker.kill)
-        wait_for(lambda: worker.has_logged("ready."), worker.name)
         return worker
 
     def send(self, task: str, *names: str, which: str = "ours", url: str = "", **options: object) -> None:
