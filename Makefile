@@ -7,6 +7,7 @@ NODE_READY := node_modules/.ready
 AUDIT_READY := $(VENV)-audit/.ready
 FUZZ_READY := $(VENV)-fuzz/.ready
 MUTATION_READY := $(VENV)-mutation/.ready
+PEERS_READY := $(VENV)-peers/.ready
 BENCH_READY := $(VENV)-bench/.ready
 ARQ_READY := $(VENV)-bench-arq/.ready
 NPM := $(shell command -v npm)
@@ -14,7 +15,7 @@ ONCE ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench bench-night soak queue-check chaos leak-check fuzz mutation audit sbom secrets compose-check smoke lint format requirements schema env-example clean
+.PHONY: help demo test bench bench-night soak queue-check chaos leak-check fuzz mutation peers audit sbom secrets compose-check smoke lint format requirements schema env-example clean
 
 help: ## List what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -49,6 +50,9 @@ fuzz: $(READY) $(FUZZ_READY) ## Look for an answer of an upstream that breaks a 
 mutation: $(READY) $(MUTATION_READY) ## Change the rules and the resilience a little, many times, and see whether a test notices (long)
 	@PYTHONPATH=$(CURDIR)/$(VENV)-mutation $(BIN)/python $(VENV)-mutation/bin/mutmut run --max-children $(or $(CHILDREN),1) $(ARGS)
 	@$(BIN)/python -m tests.mutation.report
+
+peers: $(READY) $(PEERS_READY) ## Run kombu's and Celery's own tests on our transport and on kombu's (QUICK=1: the short ones, on ours)
+	@$(BIN)/python -m tests.peers $(if $(QUICK),--quick --stock-known) $(ARGS)
 
 audit: $(READY) $(AUDIT_READY) ## Look for known vulnerabilities in what is pinned, and at the licences of what is shipped
 	@$(BIN)/python -m ops.advisories
@@ -89,7 +93,7 @@ requirements: ## Compile requirements/*.txt anew, with the newest releases
 	    --no-emit-index-url --no-annotate --custom-compile-command "make requirements" \
 	    $$([ $$set = dev ] && echo --group dev --extra tracing) pyproject.toml --output-file requirements/$$set.txt; \
 	done
-	@for set in node audit bench bench-arq fuzz mutation; do \
+	@for set in node audit bench bench-arq fuzz mutation peers; do \
 	  $(VENV)-lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	    --no-emit-index-url --no-annotate --custom-compile-command "make requirements" \
 	    requirements/$$set.in --output-file requirements/$$set.txt; \
@@ -116,7 +120,7 @@ $(AUDIT_READY) $(BENCH_READY) $(ARQ_READY): $(VENV)-%/.ready: requirements/%.txt
 	@touch $@
 
 # Beside the environment that they look at, and not within it: what they bring is for their runs alone.
-$(FUZZ_READY) $(MUTATION_READY): $(VENV)-%/.ready: requirements/%.txt $(READY)
+$(FUZZ_READY) $(MUTATION_READY) $(PEERS_READY): $(VENV)-%/.ready: requirements/%.txt $(READY)
 	@echo "setting up $(VENV)-$* …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --upgrade --target $(VENV)-$* -r requirements/$*.txt
 	@touch $@

@@ -218,7 +218,7 @@ local function name(value)
   return type(value) == 'string' and #value <= 200 and string.find(value, '^[%w_.:@-]+$') and value or nil
 end
 
--- What a message is held under: its delivery tag, or, where that is no plain one or another message's, one that comes of
+-- What a message is held under: its delivery tag, or, where that is no plain one or is another's, one that comes of
 -- its text. When it comes back it is the one that it was counted under.
 local function tag_of(raw, any_returned)
   local tag = glance(raw).properties.delivery_tag
@@ -1561,9 +1561,10 @@ class Burial(bootsteps.StartStopStep):
         if not isinstance(args, list | tuple) or not isinstance(kwargs, dict) or not isinstance(embed or {}, dict):
             raise Unfit
         task = self._app.tasks.get(headers["task"])
-        if task is not None and task.typing:
-            # As for whoever publishes with the task at hand: arguments that do not fit raise TypeError.
-            task.__header__(*args, **kwargs)
+        # As for whoever publishes with the task at hand: arguments that do not fit raise TypeError, where it can tell.
+        fits = getattr(task, "__header__", None) if task is not None and task.typing else None
+        if fits is not None:
+            fits(*args, **kwargs)
 
 
 _ALIASES = {
