@@ -1306,9 +1306,11 @@ class Channel(stock.Channel):
         except Exception as error:  # noqa: BLE001 - see above
             if unheld:
                 self._bury(fetched, f"raised {type(error).__name__}", unheld=True)
-            else:
+            elif self.qos.has(message.delivery_tag):
                 self.qos.bury(message.delivery_tag, f"raised {type(error).__name__}")
                 self._more_is_waiting = True
+            else:
+                log.error("Handing over a message raised %s after it was settled", type(error).__name__)
             transport.burial.tell(message, error)
 
     def _hand_back(self) -> None:

@@ -9,6 +9,8 @@ if os.environ.get("PEERS_TRANSPORT") == "ours":
 
     transport.install()
     # Suites also take the classes by their names, and build upon them.
+    # kombu's tests sleep for as long as one wait at the queues lasts, which for ours is a minute.
+    transport.Transport.brpop_timeout = 1
     stock.QoS = transport.QoS
     stock.MultiChannelPoller = transport.Poller
     stock.Channel = transport.Channel
