@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+from kombu.entity import Queue
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -92,7 +93,8 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "broker_connection_max_retries": None,
         # A refusal (a demoted master, a full disk) passes: a worker tries again, as after a lost connection.
         "broker_channel_error_retry": True,
-        "task_queues": {name: {} for name in QUEUES},
+        # Objects, as whatever asks the configuration for its queues (Flower, before it has seen a worker) wants them.
+        "task_queues": [Queue(name, routing_key=name) for name in QUEUES],  # type: ignore[no-untyped-call]
         "task_create_missing_queues": False,
         "task_default_queue": QUEUES[0],
         "task_default_exchange": "registerbro",

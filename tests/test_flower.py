@@ -150,6 +150,17 @@ def test_its_metrics_hold_nothing_of_a_citizen(here, page_and_report):
     assert not [one.cpr for one in citizens.CITIZENS if one.cpr in told]
 
 
+def test_before_there_is_any_worker_it_shows_every_queue(tmp_path):
+    with installation(tmp_path) as here:
+        here.start_redis().start_flower()
+        with httpx.Client(base_url=here.flower_url, timeout=30) as flower:
+            assert flower.get("/api/workers?refresh=1").json() == {}
+            queues = flower.get("/api/queues/length").raise_for_status().json()["active_queues"]
+            page = flower.get("/broker").raise_for_status().text
+    assert [queue for queue in QUEUES if queue not in page] == []
+    assert {queue["name"]: queue["messages"] for queue in queues} == dict.fromkeys(QUEUES, 0)
+
+
 @pytest.mark.parametrize("missing", ["FLOWER__USER", "FLOWER__PASSWORD"])
 def test_flower_does_not_start_open_to_everybody(tmp_path, redis_servers, missing):
     port = free_port()

@@ -17,6 +17,14 @@ def test_every_register_has_a_queue_and_a_bulk_queue_and_the_booking_vendor_has_
     assert len(QUEUES) == len(set(QUEUES))
 
 
+def test_the_configured_queues_tell_their_names_to_whatever_asks(make_settings, app):
+    """As Flower does, which has no others before it has seen a worker."""
+    assert tuple(queue.name for queue in configuration(make_settings())["task_queues"]) == QUEUES
+    assert {name: (queue.routing_key, queue.exchange.name) for name, queue in app.amqp.queues.items()} == {
+        name: (name, "registerbro") for name in QUEUES
+    }
+
+
 def test_every_worker_service_has_its_tasks_and_its_settings(make_settings):
     settings = make_settings()
     for name in WORKERS:
