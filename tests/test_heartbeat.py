@@ -1,0 +1,54 @@
+"""The marks of queues that are consumed: every task leaves one, and none outlasts a clock that is put back."""
+
+from datetime import timedelta
+
+import pytest
+
+from config.celery import HEARTBEAT_KEPT_FOR
+from ops.local import _CELERY, installation, wait_for
+from workers import heartbeat
+
+
+class Time:
+    now = 1000.0
+
+    def monotonic(self):
+        return self.now
+
+
+@pytest.fixture
+def time(monkeypatch):
+    it = Time()
+    monkeypatch.setattr(heartbeat, "time", it)
+    monkeypatch.setattr(heartbeat, "_too_long", {})
+    return it
+
+
+@pytest.mark.xdist_group("processes")
+def test_a_queue_whose_tasks_are_carried_out_is_consumed_also_without_beat(tmp_path, empty_redis):
+    """As when it is so long that beat sends it nothing."""
+    with installation(tmp_path) as here, empty_redis["broker"].client() as client:
+        here.use_redis(empty_redis).start_simulators().start_worker("udb")
+        here._run("call", [*_CELERY, "call", "udb.sweep", "--queue", "udb.bulk"], here.environment_of("worker-udb"))
+        wait_for(lambda: client.exists("alive:udb.bulk"), "the mark")
+        assert 0 < client.pttl("alive:udb.bulk") <= HEARTBEAT_KEPT_FOR.total_seconds() * 1000
+        assert not client.exists("alive:udb")
+
+
+async def test_a_queue_is_consumed_while_its_mark_lasts(services):
+    await heartbeat.mark(services.coordination, "su")
+    assert await heartbeat.consumed(services.coordination, ["su", "udb"]) == {"su": True, "udb": False}
+
+
+@pytest.mark.parametrize("lasts", [timedelta(hours=1), None])
+async def test_a_mark_that_lasts_longer_than_any_is_kept_counts_for_as_long_as_one_is(services, time, lasts):
+    """As when Redis' clock is put back by an hour: the living have left another by then, and the dead have not."""
+    for queue in ("su", "udb"):
+        await services.coordination.set(f"alive:{queue}", b"1", px=lasts)
+    assert await heartbeat.consumed(services.coordination, ["su", "udb"]) == {"su": True, "udb": True}
+    time.now += HEARTBEAT_KEPT_FOR.total_seconds()
+    await heartbeat.mark(services.coordination, "su")
+    time.now += 1
+    assert await heartbeat.consumed(services.coordination, ["su", "udb"]) == {"su": True, "udb": False}
+    await heartbeat.mark(services.coordination, "udb")
+    assert await heartbeat.consumed(services.coordination, ["udb"]) == {"udb": True}
