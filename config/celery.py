@@ -4,8 +4,6 @@ from datetime import timedelta
 from typing import Any
 
 from kombu.entity import Queue
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from config.settings import Settings, register_model
 
@@ -119,12 +117,9 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "worker_enable_soft_shutdown_on_idle": True,
         "worker_send_task_events": True,
         "beat_scheduler": "workers.beat:Scheduler",
-        # A second beat takes over within the lock's time and one interval: 35 s.
+        # A second beat takes over within the lock's time (workers/beat.py) and one interval: 35 s.
         "beat_max_loop_interval": 5,
-        "redbeat_redis_url": settings.coordination,
-        "redbeat_key_prefix": "redbeat:",
-        "redbeat_lock_timeout": 30,
-        "redbeat_redis_options": {"socket_timeout": 2, "socket_connect_timeout": 2, "retry": Retry(NoBackoff(), 0)},
-        "timezone": "Europe/Copenhagen",
+        # Nothing here happens at a time of day, and UTC has neither an hour that comes twice nor one that never does.
+        "timezone": "UTC",
         "enable_utc": True,
     }

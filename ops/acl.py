@@ -112,7 +112,7 @@ def _grants() -> dict[str, dict[str, Grant]]:
             keys=(*_QUEUES, *_KOMBU, "redbeat:*"),
             channels=_CONTROL_CHANNELS,
             commands=(*_DATA, *_PUBLISH, *_LOOK),
-            why="sends what is due; its schedule and lock",
+            why="sends what is due, unless the queue is long; its lock",
         )
     }
     grants["flower"] = {

@@ -1,90 +1,180 @@
-"""Beat's scheduler: RedBeat's, which outlives its Redis, and of which any number may run while one is active.
+"""Beat's scheduler: it sends each entry of the schedule once per interval, while this process has the lock.
 
-RedBeat takes its lock once, at the start, and ends when Redis does not answer or the lock is lost. Here every tick
-looks for the lock: who has it sends what is due, who has not stands by and tries again, and a Redis or a broker that is
-away is waited for.
+Of any number of beats, on any number of hosts, one has the lock and sends; the others stand by. A Redis or a broker
+that is away is waited for.
+
+**Nothing of the schedule is stored, and nothing of it is counted by a clock that somebody may set.** The entries are
+the code's (`workers/schedule.py`), and have intervals alone; when each is due next is this process's own, in seconds of
+its monotonic clock. So there is nothing that could be lost from Redis, or stand there as a time to come that a wrong
+clock has written; summer time, and a clock that is put right, are not seen here at all. Who takes the lock begins with
+what it has not sent for an interval, a beat that has just started with everything: a run may come too often.
+
+What beats share is the lock, which Redis ends by its own clock. That one may be set too: ahead, and the lock ends at
+once, which its holder finds out before it sends anything more; back, and it would last for as long as that was, so who
+finds that it lasts longer than it can be taken for shortens it.
 """
 
+import time
+from collections.abc import Callable
 from typing import Any
 
 import structlog
-from celery.beat import SchedulingError
-from redbeat import RedBeatScheduler
-from redbeat.schedulers import get_redis
-from redis import RedisError
-from redis.exceptions import LockError
-from redis.lock import Lock
+from celery.beat import ScheduleEntry, SchedulingError
+from celery.beat import Scheduler as Celerys
+from celery.schedules import schedule as every
+from kombu.exceptions import OperationalError
+from redis import Redis, RedisError
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as ConnectionFailed
+from redis.retry import Retry
 
-from workers import metrics
+from config.settings import settings
+from workers import metrics, names
+from workers.backlog import Backlog, abandon, waiting
 
 log = structlog.get_logger()
 
 AGAIN_AFTER = 1.0
-"""Seconds until a Redis that did not answer is asked again."""
+"""Seconds until a Redis or a broker that did not answer is asked again."""
+LOCKED_FOR = 30.0
+"""Seconds that the lock lasts without being renewed, which each tick does: six of the longest ticks may fail."""
+SENDS_FOR = LOCKED_FOR / 2
+"""Seconds after the lock was last looked for, in which its end is not near."""
+LOCK = "redbeat::lock"
+"""Its name: as the beats before this one had it, so that of an old and a new one, too, one sends."""
+ANSWERS_WITHIN = 2.0
+"""Seconds that Redis may take for the lock, in a tick of five."""
+
+WAS_FREE, WAS_OURS, IS_NOT_OURS = 2, 1, 0
+# KEYS: the lock. ARGV: whose it is to be, for how long in ms. What is somebody else's is so for that long at the most.
+_TAKE = f"""
+local holder = redis.call('GET', KEYS[1])
+if not holder or holder == ARGV[1] then
+  redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+  return holder and {WAS_OURS} or {WAS_FREE}
+end
+local left = redis.call('PTTL', KEYS[1])
+if left < 0 or left > tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+return {IS_NOT_OURS}
+"""
+_RELEASE = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
+"""
 
 
-class Scheduler(RedBeatScheduler):
-    """Ticks while it has the lock."""
+class Scheduler(Celerys):
+    """Celery's, which ticks while it has the lock.
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Celery's and RedBeat's
+    Raises TypeError for an entry that is not due by an interval: a time of day would need a clock.
+    """
+
+    clock: Callable[[], float] = staticmethod(time.monotonic)
+    """Seconds since some moment, which no one sets."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Celery's own
+        super().__init__(*args, **kwargs)
+        self._me = names.name()
+        self._redis = Redis.from_url(
+            settings().coordination,
+            socket_timeout=ANSWERS_WITHIN,
+            socket_connect_timeout=ANSWERS_WITHIN,
+            # Once more over a new connection, as after a restart every kept one is closed. Both scripts may run twice.
+            retry=Retry(NoBackoff(), 1, supported_errors=(ConnectionFailed,)),
+        )
+        self._take, self._release = self._redis.register_script(_TAKE), self._redis.register_script(_RELEASE)
+        self._backlog = Backlog()
         self._active = False
         self._reachable = True
-        super().__init__(*args, **kwargs)
-        self._lock_name = str(self.lock_key)
-        # So that RedBeat leaves the lock to us, and waits for none before the first tick.
-        self.lock_key: str | None = None
-        self._lock: Lock | None = None
 
     def setup_schedule(self) -> None:
-        """Nothing yet: only who has the lock writes the schedule."""
+        """The entries, all of which are due."""
+        self.data: dict[str, ScheduleEntry] = {
+            name: self.Entry(**definition, name=name, app=self.app)
+            for name, definition in self.app.conf.beat_schedule.items()
+        }
+        for name, entry in self.data.items():
+            if type(entry.schedule) is not every:
+                raise TypeError(f"the schedule's {name} is due by a clock, and not by an interval")
+        self._due: dict[str, float] = dict.fromkeys(self.data, self.clock())
 
     def tick(self, *_: Any, **__: Any) -> float:  # noqa: ANN401 - Celery's signature
         """Sends what is due, if this one is active. Returns the seconds until the next tick."""
         try:
-            wait: float = super().tick() if self._holds_lock() else float(self.max_interval)
-        except (RedisError, OSError, SchedulingError) as error:
+            if self._holds_lock():
+                self._send_due(self.clock() + SENDS_FOR)
+        except (RedisError, OSError, OperationalError, SchedulingError) as error:
             self._note(error)
+            # Also who has the lock: nothing is sent, and that is what an alert asks for.
+            metrics.BEAT_ACTIVE.set(False)
             return AGAIN_AFTER
         self._note(None)
         metrics.BEAT_ACTIVE.set(self._active)
-        if self._active:
-            metrics.BEAT_TICKED.set_to_current_time()
-        return wait
-
-    def maybe_due(self, entry: Any, **kwargs: Any) -> float:  # noqa: ANN401 - RedBeat's entry
-        """Sends one entry if it is due. Raises what keeps it from that: the others would fare no better."""
-        is_due, next_in = entry.is_due()
-        if is_due:
-            self.apply_async(entry, **kwargs)
-        return float(next_in)
+        if not self._active:
+            return float(self.max_interval)
+        metrics.BEAT_TICKED.set_to_current_time()
+        next_due = min(self._due.values(), default=self.clock() + self.max_interval)
+        return max(0.0, min(next_due - self.clock(), float(self.max_interval)))
 
     def close(self) -> None:
         """Gives the lock up, so that another need not wait until it ends."""
-        lock, self._lock = self._lock, None
-        if lock is not None and self._active:
-            try:
-                lock.release()
-            except (RedisError, OSError) as error:
-                log.warning("beat_lock_not_released", detail=type(error).__name__)
-        super().close()
-
-    def _holds_lock(self) -> bool:
-        if self._lock is None:
-            self._lock = Lock(
-                get_redis(self.app), self._lock_name, timeout=self.lock_timeout, blocking=False, thread_local=False
-            )
         if self._active:
             try:
-                self._lock.reacquire()
-            except LockError:
-                # It ended while we were away, or Redis was emptied.
-                self._become(active=False)
-            else:
-                return True
-        if self._lock.acquire():
-            # Also what was sent meanwhile, and by whom, is in Redis: what is due is due for whoever is active.
-            super().setup_schedule()
-            self._become(active=True)
+                self._release(keys=[LOCK], args=[self._me])
+            except (RedisError, OSError) as error:
+                log.warning("beat_lock_not_released", detail=type(error).__name__)
+            self._active = False
+        self._redis.close()
+        super().close()
+
+    @property
+    def info(self) -> str:
+        """What Celery shows at the start."""
+        return f"    . lock -> {LOCK}, {LOCKED_FOR:.0f} s"
+
+    def _send_due(self, until: float) -> None:
+        """Sends what is due, the longest first; what would be sent after `until` is left to the next tick.
+
+        Raises what keeps one from being sent, as the others would fare no better. It is due again after those, so that
+        one which never can be keeps none of them.
+        """
+        now = self.clock()
+        for name in sorted((name for name, due in self._due.items() if due <= now), key=self._due.__getitem__):
+            if self.clock() >= until:
+                return
+            try:
+                self._send(self.data[name])
+            except Exception:
+                self._due[name] = now + AGAIN_AFTER
+                self._disconnect()
+                raise
+            # Its turns stay where they were, but those that were missed are not made up for.
+            interval = self.data[name].schedule.run_every.total_seconds()
+            following = self._due[name] + interval
+            self._due[name] = following if following > now else now + interval
+
+    def _send(self, entry: ScheduleEntry) -> None:
+        queue = entry.options["queue"]
+        if not self._backlog.holds_back(queue, waiting(self.connection, queue)):
+            self.apply_async(entry, producer=self.producer, advance=False)
+
+    def _ensure_connected(self) -> Any:  # noqa: ANN401 - kombu's connection
+        """Celery's, which waits here for ever: the lock would end meanwhile."""
+        return self.connection.ensure_connection(max_retries=1, interval_start=0, interval_step=0)
+
+    def _disconnect(self) -> None:
+        """The next message is sent over a new connection."""
+        self.__dict__.pop("producer", None)
+        connection = self.__dict__.pop("connection", None)
+        if connection is not None:
+            abandon(connection)
+
+    def _holds_lock(self) -> bool:
+        found = self._take(keys=[LOCK], args=[self._me, round(LOCKED_FOR * 1000)])
+        if self._active and found == WAS_FREE:
+            # Deleted, ended while we were away, or ended by a clock that was set; nobody else has taken it.
+            log.warning("beat_lock_was_lost")
+        if self._active != (found != IS_NOT_OURS):
+            self._become(active=not self._active)
         return self._active
 
     def _become(self, *, active: bool) -> None:
@@ -95,7 +185,8 @@ class Scheduler(RedBeatScheduler):
     def _note(self, error: Exception | None) -> None:
         """One line when Redis or the broker is lost, and one when it is back."""
         if self._reachable and error is not None:
-            log.warning("beat_interrupted", detail=type(error.__cause__ or error).__name__)
+            # Celery's SchedulingError stands for what kept it from sending.
+            log.warning("beat_interrupted", detail=type(error.__cause__ or error.__context__ or error).__name__)
         if not self._reachable and error is None:
             log.warning("beat_resumed")
         self._reachable = error is None

@@ -59,6 +59,9 @@ AUDIT_SECONDS = Histogram(
 )
 BEAT_ACTIVE = Gauge("registerbro_beat_active", "Whether this beat is the one that sends")
 BEAT_TICKED = Gauge("registerbro_beat_last_tick_timestamp_seconds", "When this beat last looked for what is due")
+NOT_SENT = Counter(
+    "registerbro_schedule_not_sent_total", "What the schedule did not send, as the queue was long already", ["queue"]
+)
 REPORTS = Counter("registerbro_fault_reports_total", "Fault reports, by what became of them", ["outcome"])
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
-from celery import shared_task
+from celery import current_app, shared_task
 from kombu.exceptions import OperationalError
 
 from config.celery import (
@@ -23,10 +23,12 @@ from config.celery import (
     SWEEP_EVERY,
     TIDY_EVERY,
     WORKERS,
+    bulk,
 )
 from config.settings import RegisterSettings
 from config.windows import closed_until
-from workers import runtime
+from workers import backlog, runtime
+from workers.backlog import Backlog
 from workers.connections import REDIS_DOWN
 from workers.register import send_many
 from workers.resilience.admission import Override, State
@@ -61,21 +63,23 @@ def entries() -> dict[str, dict[str, Any]]:
 def _every(interval: timedelta, task: str, queue: str | None = None) -> dict[str, Any]:
     """An entry of the schedule; a task that is given its `queue` is told which it is.
 
-    A run that was not begun in time is not worth running: the next is on its way.
+    No message of it expires, as that would take two clocks that agree (`workers/backlog.py`).
     """
     return {
         "task": task,
         "schedule": interval,
         "args": [] if queue is None else [queue],
-        "options": {"queue": queue or task.partition(".")[0], "expires": max(interval, SWEEP_EVERY).total_seconds()},
+        "options": {"queue": queue or task.partition(".")[0]},
     }
 
 
 async def run(services: Services, register: str) -> int:
     """Sends for the citizens who are due, in chunks. Returns how many those were.
 
-    None in a service window, while the breaker is open, or while an operator keeps everybody away. Once the breaker's
-    time has passed, as many as it lets try, due or not: so it closes without a citizen waiting for that.
+    None in a service window, while the breaker is open, while an operator keeps everybody away, or while the bulk
+    queue is long: its chunks are taken for lost in time, and nobody who consumes it would have those of every run.
+    Once the breaker's time has passed, as many as it lets try, due or not: so it closes without a citizen waiting for
+    that.
     """
     settings = services.settings.register(register)
     if closed_until(settings.service_windows, datetime.now(UTC)) is not None:
@@ -83,6 +87,8 @@ async def run(services: Services, register: str) -> int:
     try:
         wanted = await _wanted(services, register, settings)
         if wanted is None:
+            return 0
+        if await asyncio.to_thread(_is_long, bulk(register)):
             return 0
         most, early = wanted
         citizen_ids = await services.timetable.take(
@@ -95,7 +101,7 @@ async def run(services: Services, register: str) -> int:
             early=early,
         )
         return await _send(services, register, citizen_ids, early=early)
-    except REDIS_DOWN as error:
+    except (OperationalError, *REDIS_DOWN) as error:
         log.error("schedule_not_possible", register=register, detail=type(error).__name__)
         return 0
 
@@ -110,6 +116,15 @@ async def _wanted(services: Services, register: str, settings: RegisterSettings)
     if "override" not in seen and seen.get("state") in {State.OPEN, State.HALF_OPEN}:
         return settings.admission.probes, True
     return _outstanding(settings), False
+
+
+_backlog = Backlog()
+
+
+def _is_long(queue: str) -> bool:
+    """Whether nothing more is to be sent there. Raises OperationalError."""
+    with current_app.pool.acquire(block=True) as connection:
+        return _backlog.holds_back(queue, backlog.waiting(connection, queue))
 
 
 def _outstanding(settings: RegisterSettings) -> int:
