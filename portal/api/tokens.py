@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import json
 import math
 import time
 from collections import OrderedDict
@@ -14,20 +13,19 @@ import structlog
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, ValidationError
 
 from config.settings import Settings
+from portal.api import jwks
+from portal.api.jwks import ALGORITHMS
 from workers.domain.cpr import Cpr, InvalidCpr
 from workers.refresh import Citizen
 
 log = structlog.get_logger()
 
-ALGORITHMS = ("ES256", "RS256")
-"""Signatures by a key that this side does not have: with `none` or HS* anybody could be whoever they like."""
 LEEWAY_SECONDS = 10
 """How far two machines' clocks may be apart."""
-SHORTEST_RSA_BITS = 2048
 AGAIN_AFTER_SECONDS = 5.0
 """How soon the key set is read again for a key that it does not have, so that wrong tokens cause no storm of reads."""
 FETCH_SECONDS = 2.0
-LONGEST_KEY_SET_BYTES = 64 * 1024
+"""For a key set in all, whatever happens meanwhile: requests wait for it, and the next read begins after it."""
 KNOWN_TOKENS = 4096
 """How many checked tokens are remembered, by their digest: a page asks several times with the same one."""
 
@@ -68,7 +66,8 @@ class KeySet:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._keys: dict[str | None, jwt.PyJWK] = {}
+        self._file = jwks.File(settings.jwks_file) if settings.jwks_file is not None else None
+        self._keys: jwks.Keys = {}
         self._read_at = -math.inf
         self._asked_at = -math.inf
         self._reading: asyncio.Task[None] | None = None
@@ -103,8 +102,10 @@ class KeySet:
     async def _read(self) -> None:
         """Reads the key set; when that fails, the keys that are known stay in use."""
         try:
-            keys = _usable(json.loads(await self._text()))
-        except (OSError, httpx.HTTPError, ValueError, KeyError, AttributeError, TypeError) as error:
+            async with asyncio.timeout(FETCH_SECONDS):
+                content = await self._content()
+            keys = jwks.usable(content)
+        except (OSError, httpx.HTTPError, ValueError) as error:
             log.error("key_set_not_readable", detail=type(error).__name__)
             return
         if not keys:
@@ -115,20 +116,8 @@ class KeySet:
         self._keys = keys
         self._read_at = time.monotonic()
 
-    async def _text(self) -> str:
-        if self._settings.jwks_file is not None:
-            return await asyncio.to_thread(self._settings.jwks_file.read_text, encoding="utf-8")
-        async with (
-            httpx.AsyncClient(timeout=FETCH_SECONDS) as client,
-            client.stream("GET", str(self._settings.jwks_url)) as answer,
-        ):
-            answer.raise_for_status()
-            body = b""
-            async for part in answer.aiter_bytes():
-                body += part
-                if len(body) > LONGEST_KEY_SET_BYTES:
-                    raise ValueError("the key set is too long")
-        return body.decode()
+    async def _content(self) -> bytes:
+        return await (self._file.read() if self._file else jwks.fetched(str(self._settings.jwks_url)))
 
 
 class Tokens:
@@ -202,22 +191,3 @@ def _citizen(claims: _Claims) -> Citizen | None:
     except InvalidCpr:
         raise InvalidToken("its claims are not as agreed: cpr") from None
     return Citizen(cpr, frozenset(claims.contact_groups), claims.education_order)
-
-
-def _usable(key_set: dict[str, list[dict[str, str]]]) -> dict[str | None, jwt.PyJWK]:
-    """The keys of the set that verify the algorithms in use; others, such as those for encryption, are left alone."""
-    usable: dict[str | None, jwt.PyJWK] = {}
-    for described in key_set["keys"]:
-        if described.get("use", "sig") != "sig" or described.get("kty") not in {"EC", "RSA"}:
-            continue
-        try:
-            key = jwt.PyJWK(described)
-        except jwt.PyJWTError:
-            continue
-        if key.algorithm_name in ALGORITHMS and getattr(key.key, "key_size", 0) >= _shortest(key.algorithm_name):
-            usable[key.key_id] = key
-    return usable
-
-
-def _shortest(algorithm: str) -> int:
-    return SHORTEST_RSA_BITS if algorithm == "RS256" else 0

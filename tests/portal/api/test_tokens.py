@@ -2,14 +2,17 @@
 
 import asyncio
 import base64
+import gzip
 import json
+import os
+import threading
 import time
 
 import jwt
 import pytest
 from aiohttp import web
 
-from portal.api import tokens
+from portal.api import jwks, tokens
 from tests.portal.api.conftest import AUDIENCE, ISSUER, Signer, problem
 
 
@@ -125,16 +128,128 @@ async def test_a_key_set_that_breaks_leaves_the_known_keys_in_use(client, signer
     assert (await client.get("/v1/banner", signer.token("7212064246"))).status_code == 200
 
 
+DEEP = 20_000
+ODD_POINT = {"kty": "EC", "kid": "odd", "crv": "P-256", "x": "A" * 43, "y": "A" * 43}
+ODD_ENTRIES = {
+    "numeric kid": '{"kty": "EC", "kid": 7, "crv": "P-256", "x": "AA", "y": "AA"}',
+    "numeric kid of a good key": lambda good: json.dumps(good | {"kid": 7}),
+    "kid of 5000 digits": '{"kty": "EC", "kid": %s}' % ("9" * 5000),
+    "kty a list": '{"kty": ["EC"], "kid": "odd"}',
+    "kty an object": '{"kty": {"EC": 1}, "kid": "odd"}',
+    "use a list": '{"kty": "EC", "use": ["sig"], "kid": "odd"}',
+    "alg a number": lambda good: json.dumps(good | {"alg": 256, "kid": "odd"}),
+    "coordinates of numbers": '{"kty": "EC", "kid": "odd", "crv": "P-256", "x": 1, "y": [2]}',
+    "coordinates not on the curve": json.dumps(ODD_POINT),
+    "coordinates not of base64": '{"kty": "EC", "kid": "odd", "crv": "P-256", "x": "æ", "y": "æ"}',
+    "modulus nothing": '{"kty": "RSA", "kid": "odd", "n": "", "e": ""}',
+    "modulus a number": '{"kty": "RSA", "kid": "odd", "n": 5, "e": "AQAB"}',
+    "modulus even": '{"kty": "RSA", "kid": "odd", "n": "%s", "e": "AQAB"}' % ("A" * 340 + "Ag"),
+    "modulus far too long": '{"kty": "RSA", "kid": "odd", "n": "%s", "e": "AQAB"}' % ("_" * 40_000),
+    "a number": "5",
+    "null": "null",
+    "a text": '"EC"',
+    "a list": '["kty", "EC"]',
+    "NaN": "NaN",
+    "nested arrays": "[" * DEEP + "]" * DEEP,
+    "nested objects": '{"a":' * 5000 + "1" + "}" * 5000,
+    "nested in an unused member": '{"kty": "EC", "kid": "odd", "x5c": %s}' % ("[" * DEEP + "]" * DEEP),
+    "brackets in a text": json.dumps({"kty": "EC", "kid": "odd", "x5t": "[" * DEEP + '\\"{'}),
+    "half an emoji": '{"kty": "EC", "kid": "\\ud83d"}',
+    "a byte that is not UTF-8": b'{"kty": "EC", "kid": "\xe6"}',
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("place", ["first", "last"])
+@pytest.mark.parametrize("odd", ODD_ENTRIES.values(), ids=ODD_ENTRIES.keys())
+async def test_an_odd_entry_of_a_key_set_leaves_the_others_in_use(client, signer, odd, place):
+    signer.new_key("second", "RS256")
+    good = json.loads(signer.path.read_text(encoding="utf-8"))["keys"]
+    odd = odd(good[0]) if callable(odd) else odd
+    odd = odd if isinstance(odd, bytes) else odd.encode()
+    entries = [json.dumps(one).encode() for one in good]
+    entries.insert(0 if place == "first" else len(entries), odd)
+    signer.path.write_bytes(b'{"keys": [' + b", ".join(entries) + b"]}")
+    assert (await client.get("/v1/banner", signer.token())).status_code == 200
+    assert (await client.get("/v1/banner", signer.token(key="second"))).status_code == 200
+
+
+NO_KEY_SETS = {
+    "nothing": b"",
+    "a list": b"[]",
+    "null": b"null",
+    "no keys": b"{}",
+    "keys that are no list": b'{"keys": {"kty": "EC"}}',
+    "nested without end": b'{"keys": [' + b"[" * 60_000,
+    "texts without end": b'{"keys": ["' + b'\\"' * 30_000,
+    "too long": b'{"keys": []}' + b" " * jwks.LONGEST_BYTES,
+    "not UTF-8": b"\xff\xfe{}",
+}
+
+
+@pytest.mark.parametrize("content", NO_KEY_SETS.values(), ids=NO_KEY_SETS.keys())
+async def test_what_is_no_key_set_is_said_to_be_none(client, signer, content):
+    signer.path.write_bytes(content)
+    assert problem(await client.get("/v1/banner", signer.token())) == (503, "keys-unavailable")
+
+
+async def test_a_key_set_may_begin_with_a_byte_order_mark(client, signer):
+    signer.path.write_bytes(b"\xef\xbb\xbf" + signer.path.read_bytes())
+    assert (await client.get("/v1/banner", signer.token())).status_code == 200
+
+
+@pytest.mark.parametrize("kid", [7, ["first"], {"a": 1}, "\ud83d", "x" * 20_000], ids=str)
+async def test_a_token_that_names_its_key_oddly_is_refused(client, signer, kid):
+    head, rest = signer.token().split(".", 1)
+    header = json.dumps({"alg": "ES256", "typ": "JWT", "kid": kid}).encode()
+    answer = await client.get("/v1/banner", base64.urlsafe_b64encode(header).rstrip(b"=").decode() + "." + rest)
+    assert head
+    assert problem(answer) == (401, "unauthorised")
+
+
+async def test_a_key_set_file_that_nobody_writes_to_is_not_waited_for(client, signer):
+    signer.path.unlink()
+    os.mkfifo(signer.path)
+    async with asyncio.timeout(30):
+        assert problem(await client.get("/v1/banner", signer.token())) == (503, "keys-unavailable")
+
+
+async def test_a_key_set_file_that_hangs_holds_no_request_and_no_second_thread(client, signer, monkeypatch):
+    """As a network file system does whose server is away; when it is back, the keys are there."""
+    back, opens, really = threading.Event(), [], os.open
+
+    def hanging(path, *rest, **more):
+        if path == signer.path:
+            opens.append(path)
+            back.wait(60)
+        return really(path, *rest, **more)
+
+    monkeypatch.setattr(os, "open", hanging)
+    monkeypatch.setattr(tokens, "FETCH_SECONDS", 0.1)
+    monkeypatch.setattr(tokens, "AGAIN_AFTER_SECONDS", 0.0)
+    try:
+        async with asyncio.timeout(30):
+            for _ in range(3):
+                assert problem(await client.get("/v1/banner", signer.token())) == (503, "keys-unavailable")
+        assert len(opens) == 1
+    finally:
+        back.set()
+    async with asyncio.timeout(30):
+        while (await client.get("/v1/banner", signer.token())).status_code != 200:
+            pass
+
+
 class TestByUrl:
     """The key set is fetched from who logs citizens in."""
 
     @pytest.fixture
     async def key_server(self, signer):
         """Serves the key set, counts, and may be told to fail."""
-        state = {"asked": 0, "status": 200}
+        state = {"asked": 0, "status": 200, "answer": None}
 
-        async def answer(_):
+        async def answer(request):
             state["asked"] += 1
+            if state["answer"]:
+                return await state["answer"](request)
             return web.Response(text=signer.path.read_text(encoding="utf-8"), status=state["status"])
 
         app = web.Application()
@@ -169,3 +284,56 @@ class TestByUrl:
         for _ in range(20):
             await client.get("/v1/banner", other.token(key="unknown"))
         assert key_server["asked"] == 1
+
+    async def test_a_server_that_sends_a_byte_now_and_then_is_not_listened_to_without_end(
+        self, client, signer, key_server, monkeypatch
+    ):
+        """Each read is answered in time, and the whole never; and the next read is no worse for it."""
+        over = asyncio.Event()
+
+        async def trickle(request):
+            response = web.StreamResponse()
+            await response.prepare(request)
+            while not over.is_set():
+                await response.write(b" ")
+                await asyncio.sleep(0.02)
+            return response
+
+        key_server["answer"] = trickle
+        monkeypatch.setattr(tokens, "FETCH_SECONDS", 0.3)
+        monkeypatch.setattr(tokens, "AGAIN_AFTER_SECONDS", 0.0)
+        try:
+            async with asyncio.timeout(30):
+                answers = await asyncio.gather(*(client.get("/v1/banner", signer.token()) for _ in range(3)))
+            assert {problem(answer) for answer in answers} == {(503, "keys-unavailable")}
+            key_server["answer"] = None
+            assert (await client.get("/v1/banner", signer.token())).status_code == 200
+        finally:
+            over.set()
+
+    @pytest.mark.parametrize("encoding", ["gzip", "gzip, gzip", "br"])
+    async def test_a_key_set_is_not_unpacked(self, client, signer, key_server, encoding):
+        async def packed(request):
+            assert request.headers["Accept-Encoding"] == "identity"
+            body = signer.path.read_bytes()
+            for _ in encoding.split(","):
+                body = gzip.compress(body)
+            return web.Response(body=body, headers={"Content-Encoding": encoding})
+
+        key_server["answer"] = packed
+        assert problem(await client.get("/v1/banner", signer.token())) == (503, "keys-unavailable")
+
+    async def test_a_server_that_never_ends_its_key_set_is_heard_to_the_limit(self, client, signer, key_server):
+        sent = 0
+
+        async def endless(request):
+            nonlocal sent
+            response = web.StreamResponse()
+            await response.prepare(request)
+            while True:
+                await response.write(b" " * 65536)
+                sent += 65536
+
+        key_server["answer"] = endless
+        assert problem(await client.get("/v1/banner", signer.token())) == (503, "keys-unavailable")
+        assert sent < 200 * jwks.LONGEST_BYTES

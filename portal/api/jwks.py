@@ -1,0 +1,169 @@
+"""The key set of who logs citizens in (RFC 7517): read from their server or a file, and each key of it by itself.
+
+Nothing here waits without end, and no entry can spoil another: whatever a key is made of is looked at by a model of
+its own, and nesting is cut off before anything that would go down into it reads it.
+"""
+
+import asyncio
+import json
+import os
+import re
+import stat
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Literal
+
+import httpx
+import jwt
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+ALGORITHMS = ("ES256", "RS256")
+"""Signatures by a key that this side does not have: with `none` or HS* anybody could be whoever they like."""
+SHORTEST_RSA_BITS = 2048
+LONGEST_RSA_BITS = 8192
+"""A signature by a longer one costs more to check than a request may."""
+LONGEST_BYTES = 64 * 1024
+DEEPEST = 8
+"""How far into a key set it is read: an array in a key (x5c) is the fourth level, and what is used is the third."""
+
+Keys = dict[str | None, jwt.PyJWK]
+
+
+class _Jwk(BaseModel):
+    """What is used of a key; everything else in its entry may be anything."""
+
+    model_config = ConfigDict(extra="ignore", strict=True, hide_input_in_errors=True)
+
+    kty: Literal["EC", "RSA"]
+    use: Literal["sig"] = "sig"
+    kid: str | None = None
+    alg: str | None = None
+    crv: str | None = None
+    x: str | None = None
+    y: str | None = None
+    n: str | None = None
+    e: str | None = None
+
+
+def usable(content: bytes) -> Keys:
+    """The keys that verify the algorithms in use; any other entry, such as one for encryption, is left alone.
+
+    Raises ValueError when the content is no key set at all.
+    """
+    # A byte that is not UTF-8 spoils the entry that it is in, and a number that Python would not read spoils none.
+    key_set = json.loads(_without_depths(content.decode("utf-8-sig", errors="replace")), parse_int=float)
+    entries = key_set.get("keys") if isinstance(key_set, dict) else None
+    if not isinstance(entries, list):
+        raise ValueError("there is no array of keys")  # noqa: TRY004 - as for every content that is none
+    return {key.key_id: key for key in map(_key, entries) if key is not None}
+
+
+async def fetched(url: str) -> bytes:
+    """The key set at `url`; whoever asks says until when. Raises httpx.HTTPError, and ValueError when it is too long.
+
+    It is asked for as it is: what is compressed may be small on its way and large here.
+    """
+    async with (
+        httpx.AsyncClient(timeout=None) as client,  # noqa: S113 - a limit for each read is none
+        client.stream("GET", url, headers={"Accept-Encoding": "identity"}) as answer,
+    ):
+        answer.raise_for_status()
+        if answer.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+            raise ValueError("the key set is compressed")
+        content = bytearray()
+        async for part in answer.aiter_raw():
+            content += part
+            _check_length(content)
+    return bytes(content)
+
+
+class File:
+    """A key set in a file, which may lie on a server that is away.
+
+    A read that hangs cannot be ended, only left: it has a thread of its own, which no exit of the process waits for,
+    and whoever asks meanwhile waits for the same one, so that there is never a second.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._reading: asyncio.Future[bytes] | None = None
+
+    async def read(self) -> bytes:
+        """Its content; whoever asks says until when. Raises OSError, and ValueError when it is too long or no file."""
+        if self._reading is None or self._reading.done():
+            loop = asyncio.get_running_loop()
+            self._reading = loop.create_future()
+            threading.Thread(target=self._read, args=(loop, self._reading), name="jwks", daemon=True).start()
+        return await asyncio.shield(self._reading)
+
+    def _read(self, loop: asyncio.AbstractEventLoop, answer: asyncio.Future[bytes]) -> None:
+        content, failed = b"", None
+        try:
+            content = _content(self._path)
+        except (OSError, ValueError) as error:
+            failed = error
+        # When the loop is closed nobody waits any more.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(_tell, answer, content, failed)
+
+
+def _tell(answer: asyncio.Future[bytes], content: bytes, failed: Exception | None) -> None:
+    if answer.done():
+        return
+    if failed is None:
+        answer.set_result(content)
+    else:
+        answer.set_exception(failed)
+
+
+def _content(path: Path) -> bytes:
+    # Without waiting for a writer, whom a named pipe may never have.
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise ValueError("it is not a regular file")
+        content = file.read(LONGEST_BYTES + 1)
+    _check_length(content)
+    return content
+
+
+def _check_length(content: bytes | bytearray) -> None:
+    if len(content) > LONGEST_BYTES:
+        raise ValueError("the key set is too long")
+
+
+def _key(entry: object) -> jwt.PyJWK | None:
+    """One entry's key; None when it is none for us, or none at all."""
+    try:
+        key = jwt.PyJWK(_Jwk.model_validate(entry).model_dump(exclude_none=True))
+    except (ValidationError, jwt.PyJWTError, ValueError):
+        return None
+    if key.algorithm_name not in ALGORITHMS:
+        return None
+    is_rsa = key.algorithm_name == "RS256"
+    return key if not is_rsa or SHORTEST_RSA_BITS <= key.key.key_size <= LONGEST_RSA_BITS else None
+
+
+_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.?)*+"?|[\[\]{}]', re.DOTALL)
+"""A string of JSON, also one that does not end, so that every character is looked at once; or what nests."""
+
+
+def _without_depths(text: str) -> str:
+    """JSON with null in place of what is nested too deep, which a reader of JSON would fail at as a whole."""
+    return "".join(_shallow_parts(text))
+
+
+def _shallow_parts(text: str) -> Iterator[str]:
+    depth = begins = 0
+    for found in _STRING_OR_BRACKET.finditer(text):
+        if found[0] in {"[", "{"}:
+            depth += 1
+            if depth == DEEPEST + 1:
+                yield text[begins : found.start()] + "null"
+        elif found[0] in {"]", "}"}:
+            if depth == DEEPEST + 1:
+                begins = found.end()
+            depth -= 1
+    if depth <= DEEPEST:
+        yield text[begins:]
