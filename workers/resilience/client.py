@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from email.message import Message
 from functools import lru_cache, partial
 from typing import Self, TypeVar, cast
 
@@ -36,7 +35,10 @@ from workers.resilience.errors import (
     from_status,
     parse_retry_after,
 )
+from workers.resilience.fields import content_type
 
+GZIP = frozenset({"gzip", "x-gzip"})
+"""The names of the one compression that is offered (RFC 9110, 8.4.1.3)."""
 MOST_MEMBERS = 1000
 """How many gzip members a body may have (RFC 1952, 2.2): the finest in use, BGZF, has one per 64 KiB."""
 KNOWN_URLS = 64
@@ -256,10 +258,10 @@ async def _read(response: httpx.Response, max_body: int) -> Answer:
     """Reads it to its end, and gives its connection back however that goes."""
     stream = cast("httpx.AsyncByteStream", response.stream)
     try:
-        content_type, charset = _content_type(response.headers.get("Content-Type", ""))
+        media_type, charset = content_type(response.headers.get("Content-Type", ""))
         return Answer(
             status=response.status_code,
-            content_type=content_type,
+            content_type=media_type,
             charset=charset,
             body=await _body(response.headers.get("Content-Encoding", "identity"), stream, max_body),
             retry_after=parse_retry_after(response.headers.get("Retry-After"), datetime.now(UTC)),
@@ -268,28 +270,18 @@ async def _read(response: httpx.Response, max_body: int) -> Answer:
         await stream.aclose()
 
 
-def _content_type(header: str) -> tuple[str, str]:
-    """The type and the charset that a Content-Type header names; what cannot be read is plain text, as without one."""
-    message = Message()
-    message["Content-Type"] = header
-    try:
-        return message.get_content_type(), str(message.get_param("charset", "utf-8"))
-    except (ValueError, TypeError, LookupError):
-        # From parameters in numbered sections (RFC 2231) whose numbers are none, or none that Python would read.
-        return "text/plain", "utf-8"
-
-
 async def _body(encoding: str, stream: httpx.AsyncByteStream, limit: int) -> bytes:
     """Reads and decompresses, and stops at the first byte too many, so that a small bomb stays small.
 
     Raises TooLong; InvalidResponse when it is compressed in a way that was not offered, or brokenly.
     """
     encoding = encoding.strip().lower()
-    if encoding not in {"identity", "gzip"}:
+    if encoding not in {"identity", *GZIP}:
         raise InvalidResponse("the answer is compressed in a way that was not offered")
     body = bytearray()
-    inflate = _Gzip() if encoding == "gzip" else None
-    # What does not shrink grows a little; what is longer than that may be without end, and still come to nothing.
+    inflate = _Gzip() if encoding in GZIP else None
+    # What does not shrink grows a little; what is longer than that may be without end, and still come to nothing. Every
+    # byte counts as it comes in and before it is looked at, so that no form of compression has a way around the limit.
     wire = _longest_compressed(limit)
     async for chunk in stream:
         wire -= len(chunk)
@@ -307,9 +299,10 @@ def _longest_compressed(length: int) -> int:
 
 
 class _Gzip:
-    """The members of a gzip file, one after the other (RFC 1952, 2.2), with zeros between or behind them as padding.
+    """The members of a gzip file, one after the other with nothing between or behind them (RFC 1952, 2.2).
 
-    Every method raises InvalidResponse when it is none. zlib itself stops at the end of the first member.
+    Every method raises InvalidResponse when it is none. zlib itself stops at the end of a member and says nothing of
+    what follows, so whatever follows begins a member here: it is read as one, or it is refused.
     """
 
     def __init__(self) -> None:
@@ -321,10 +314,6 @@ class _Gzip:
         found = bytearray()
         while chunk and len(found) < at_most:
             if self._member is None:
-                # As gzip itself does: padding to whole blocks is no member.
-                chunk = chunk.lstrip(b"\0") if self._members else chunk
-                if not chunk:
-                    break
                 self._begin_member()
             found += self._inflated(chunk, at_most - len(found))
             chunk = self._rest()

@@ -27,10 +27,11 @@ The class attributes are the table of answers that all upstreams share, so that 
 No message holds personal data: not the question, not the answer, not a URL.
 """
 
-import email.utils
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import ClassVar
+
+from workers.resilience.fields import http_date
 
 
 class Again(Enum):
@@ -242,9 +243,8 @@ def parse_retry_after(value: str | None, now: datetime) -> timedelta | None:
     if text.isascii() and text.isdigit():
         wait = timedelta(seconds=min(int(text[:9]), 86_400))
     else:
-        try:
-            then = email.utils.parsedate_to_datetime(text)
-        except (ValueError, OverflowError):
+        then = http_date(text, now)
+        if then is None:
             return None
-        wait = then.replace(tzinfo=then.tzinfo or UTC) - now
+        wait = then - now
     return min(max(wait, timedelta(0)), timedelta(days=1))
