@@ -1,16 +1,21 @@
 """The portal's server process: the HTTP API, and in the demo the reference portal beside it, under one address."""
 
+import socket
+from contextlib import suppress
+
 import uvicorn
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.config import STARTUP_FAILURE
 
 from config.settings import Settings
 from portal import api, web
+from portal.ending import Ending, Ends
 from workers import collector
 from workers.cache.keyring import Keyring
 
 END_WITHIN_SECONDS = 10
-"""How long requests that are under way are waited for at the end; a page that listens for changes connects anew."""
+"""How long requests that are under way are waited for at the end; who listens for changes is told instead."""
 BACKLOG = 1024
 
 
@@ -64,10 +69,11 @@ def run(settings: Settings, host: str, port: int) -> None:
 
 
 def serve(app: ASGIApp, host: str, port: int) -> None:
-    """Serves `app` as `run` does."""
+    """Serves `app` as `run` does; exit status 3, as uvicorn's own, when it cannot begin."""
     collector.settle()
-    uvicorn.run(
-        app,
+    ending = Ending()
+    config = uvicorn.Config(
+        Ends(app, ending),
         host=host,
         port=port,
         backlog=BACKLOG,
@@ -77,3 +83,21 @@ def serve(app: ASGIApp, host: str, port: int) -> None:
         access_log=False,
         server_header=False,
     )
+    server = _Server(config, ending)
+    with suppress(KeyboardInterrupt):
+        server.run()
+    if not server.started:
+        raise SystemExit(STARTUP_FAILURE)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, which begins the ending before it waits for the answers that are under way."""
+
+    def __init__(self, config: uvicorn.Config, ending: Ending) -> None:
+        super().__init__(config)
+        self._ending = ending
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """What uvicorn does at its end."""
+        self._ending.begin()
+        await super().shutdown(sockets)

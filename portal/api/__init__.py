@@ -16,6 +16,7 @@ from portal.api.tokens import Tokens
 from portal.api.wire import Wire
 from portal.banner import Banner
 from portal.booked import Booked
+from portal.heads import Heads
 from workers import audit, observed, tracing
 from workers.runtime import Services
 
@@ -73,6 +74,7 @@ def create(settings: Settings, at_end: Callable[[], Awaitable[None]] | None = No
         docs_url=None,
         redoc_url=None,
     )
+    app.add_middleware(Heads)
     app.add_middleware(Wire)
     problems.handle(app)
     for router in (overview.router, citizen.router, booking.router, fault_reports.router, operations.router):

@@ -10,9 +10,10 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel
 
 from portal.api.examples import OVERVIEW, SECTION
-from portal.api.pages import today
+from portal.api.pages import Closing, today
 from portal.api.problems import Problem, Type, documented
 from portal.api.state import CitizenWith, InPortal, YoungCitizenWith, portal_of
+from portal.ending import Ending
 from portal.reader import Page
 from workers.connections import REDIS_DOWN
 from workers.refresh import Citizen, State
@@ -86,21 +87,23 @@ async def refresh_overview(here: InPortal, citizen: Refreshing) -> Refresh:
     responses={
         200: {
             "description": "`section` with a section's JSON as in the overview, for each that is not pending and "
-            "again when it changes; then `settled`, and the stream ends",
+            "again when it changes; then `settled`, and the stream ends. `closing` in its place says that the server "
+            "ends: listen again",
             "content": {"text/event-stream": {"example": f"event: section\ndata: {SECTION}\n\nevent: settled\n"}},
         },
         **documented(*AUTH, Type.OUTSIDE_TARGET_GROUP),
     },
 )
-async def overview_events(here: InPortal, citizen: Reading) -> AsyncIterator[ServerSentEvent]:
+async def overview_events(request: Request, here: InPortal, citizen: Reading) -> AsyncIterator[ServerSentEvent]:
     """The page's sections as they land. It lasts no longer than a register may take."""
-    async for view in here.pages.changes(citizen):
-        yield ServerSentEvent(
-            event="section",
-            raw_data=view.model_dump_json(by_alias=True),
-            retry=round(EVENTS_AGAIN_AFTER.total_seconds() * 1000),
-        )
-    yield ServerSentEvent(event="settled", raw_data="{}")
+    again = round(EVENTS_AGAIN_AFTER.total_seconds() * 1000)
+    last = "settled"
+    try:
+        async for view in here.pages.changes(citizen, Ending.of(request.scope)):
+            yield ServerSentEvent(event="section", raw_data=view.model_dump_json(by_alias=True), retry=again)
+    except Closing:
+        last = "closing"
+    yield ServerSentEvent(event=last, raw_data="{}", retry=again)
 
 
 @router.get("/banner", responses=documented(*AUTH))

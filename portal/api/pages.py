@@ -9,6 +9,7 @@ import structlog
 
 from config.settings import Settings
 from config.windows import DENMARK
+from portal.ending import Ending
 from portal.reader import Page, Reader, Register, SectionState, SectionView
 from workers import refresh
 from workers.cache.entries import channel
@@ -32,6 +33,10 @@ SEEN_AT_MOST = 100_000
 """How many citizens a process remembers to have noted; then it starts anew, which costs a command each."""
 LISTEN_AGAIN = timedelta(milliseconds=250)
 PATTERN = channel("*")
+
+
+class Closing(Exception):
+    """The server ends before all is told."""
 
 
 class Pages:
@@ -78,16 +83,17 @@ class Pages:
         }
         return unknown | (asked or {})
 
-    async def changes(self, citizen: Citizen) -> AsyncIterator[SectionView]:
+    async def changes(self, citizen: Citizen, ending: Ending) -> AsyncIterator[SectionView]:
         """Each section that is not pending, and again when it changes; ends when nothing is under way any more.
 
-        A cache that cannot be read is waited for; in the end, what could not be read is `unavailable`.
+        A cache that cannot be read is waited for; in the end, what could not be read is `unavailable`. Raises Closing
+        once the ending has begun.
         """
         loop = asyncio.get_running_loop()
         longest = max(self._settings.register(name).pending_for for name in REGISTERS)
         ends = loop.time() + longest.total_seconds()
         told: dict[str, SectionView] = {}
-        with self._listener.hears(self._services.citizens.id_of(citizen.cpr)) as changed:
+        with self._listener.hears(self._services.citizens.id_of(citizen.cpr)) as changed, ending.wakes(changed):
             while True:
                 changed.clear()
                 page = await self.page(citizen)
@@ -99,6 +105,8 @@ class Pages:
                             yield view
                     if last or not page.under_way:
                         return
+                if ending.begun:
+                    raise Closing
                 try:
                     async with asyncio.timeout(LOOK_EVERY.total_seconds()):
                         await changed.wait()

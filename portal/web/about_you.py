@@ -9,13 +9,15 @@ from starlette.responses import HTMLResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from portal.web import texts, views
-from portal.web.api import OUTSIDE_TARGET_GROUP, ApiRefused, ApiUnavailable, SectionAnswer
+from portal.web.api import OUTSIDE_TARGET_GROUP, ApiClosing, ApiRefused, ApiUnavailable, SectionAnswer
 from portal.web.session import SignedIn
 from portal.web.site import NotThere, Site, now
 
 log = structlog.get_logger()
 
 PATH = "/oplysninger-om-dig"
+UNBUFFERED = {"X-Accel-Buffering": "no"}
+"""A proxy that gathers an answer before it passes it on (nginx does) would hold the events back until the last one."""
 
 
 class AboutYou:
@@ -53,7 +55,7 @@ class AboutYou:
 
     async def events(self, request: Request) -> Response:
         user = _member(self._site, request)
-        return StreamingResponse(_told(self._site, user), media_type="text/event-stream")
+        return StreamingResponse(_told(self._site, user), media_type="text/event-stream", headers=UNBUFFERED)
 
     async def again(self, request: Request) -> Response:
         user = _member(self._site, request)
@@ -97,6 +99,8 @@ async def _told(site: Site, user: SignedIn) -> AsyncIterator[str]:
         async with site.api.events(user.token) as answers:
             async for answer in answers:
                 yield _event("section", id=answer.section.id, mark=views.mark(answer))
+    except ApiClosing:
+        end = "closing"
     except (ApiUnavailable, ApiRefused) as error:
         log.warning("events_ended", reason=str(error))
         # Not all was said: the page looks for itself, and asks again later.

@@ -2,6 +2,7 @@
 
 Exception
 ├── ApiUnavailable   no answer in time, or none that makes sense: the page goes on without it
+│   └── ApiClosing   its server ends before all was told
 └── ApiRefused       a problem (RFC 9457) that the page has a word for
 """
 
@@ -30,8 +31,9 @@ HAND_IN_WITHIN_SECONDS = 5.0
 """For a fault report: worth waiting for, because the API answers when it is on disk and not before (R9)."""
 BOOK_WITHIN_SECONDS = 6.0
 """For a booking, and for its times where somebody waits for them: the API gives the booking system three of them."""
-SILENT_AT_MOST_SECONDS = 30.0
-"""For events: the API ends a stream when nothing is under way, at most a register's total deadline and 5 s on."""
+EVENTS_FOR_SECONDS = 120.0
+"""For events in all: the API ends a stream when nothing is under way, at most a register's total deadline and 5 s on.
+Not for the silence between two of them alone, which anything sent to keep a connection open would end."""
 OUTSIDE_TARGET_GROUP = "outside-target-group"
 
 State = Literal["ready", "empty", "pending", "unavailable"]
@@ -43,6 +45,10 @@ class ApiUnavailable(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class ApiClosing(ApiUnavailable):
+    """The API's server ends, and said so."""
 
 
 class ApiRefused(Exception):
@@ -262,24 +268,25 @@ class Api:
     async def events(self, token: str) -> AsyncIterator[AsyncIterator[SectionAnswer]]:
         """The page's sections as they land or change; ends when the API says that no more will come.
 
-        A stream that ends before raises ApiUnavailable.
+        A stream that ends before raises ApiUnavailable, as one does that goes on after EVENTS_FOR_SECONDS.
         """
         request = self._http.build_request(
             "GET",
             f"{self._url}/v1/overview/events",
             headers=_authorised(token),
-            timeout=httpx.Timeout(ANSWER_WITHIN_SECONDS, read=SILENT_AT_MOST_SECONDS),
+            timeout=httpx.Timeout(ANSWER_WITHIN_SECONDS, read=EVENTS_FOR_SECONDS),
         )
         try:
-            async with asyncio.timeout(ANSWER_WITHIN_SECONDS):
+            async with asyncio.timeout(ANSWER_WITHIN_SECONDS) as limit:
                 response = await self._http.send(request, stream=True)
-            try:
-                if response.status_code != httpx.codes.OK:
-                    await response.aread()
-                    raise _refusal(response)
-                yield _events(response)
-            finally:
-                await response.aclose()
+                try:
+                    if response.status_code != httpx.codes.OK:
+                        await response.aread()
+                        raise _refusal(response)
+                    limit.reschedule(asyncio.get_running_loop().time() + EVENTS_FOR_SECONDS)
+                    yield _events(response)
+                finally:
+                    await response.aclose()
         except TimeoutError:
             raise ApiUnavailable("timeout") from None
         except httpx.HTTPError as error:
@@ -438,6 +445,8 @@ async def _events(response: httpx.Response) -> AsyncIterator[SectionAnswer]:
         elif not line:
             if name == "settled":
                 return
+            if name == "closing":
+                raise ApiClosing("closing")
             if name == "section" and (found := _section_event(data)) is not None:
                 yield found
             name, data = "", ""

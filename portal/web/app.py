@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, ExceptionHandler, Message, Receive, Scope, Send
 
+from portal.heads import Heads
 from portal.web import texts
 from portal.web.about_you import AboutYou
 from portal.web.api import Http
@@ -80,7 +81,7 @@ def create(settings: WebSettings, http: Http | None = None) -> Starlette:
             *ControlPage(site).routes(),
             *site.assets.routes(),
         ],
-        middleware=[Middleware(Headers, secure=settings.secure), Middleware(Defects)],
+        middleware=[Middleware(Headers, secure=settings.secure), Middleware(Heads), Middleware(Defects)],
         exception_handlers=handlers,
         lifespan=_lifespan,
     )

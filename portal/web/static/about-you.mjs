@@ -126,6 +126,7 @@ function listen() {
   });
   events.addEventListener("settled", ended);
   events.addEventListener("broken", ended);
+  events.addEventListener("closing", ended);
   events.addEventListener("error", ended);
 }
 
