@@ -1,7 +1,6 @@
 """`registerbro audit`: whether the audit log is whole, and who looked a citizen up; what operators do is on record."""
 
 import asyncio
-import getpass
 import json
 import sys
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ import typer
 
 from config.settings import PREFIX, Settings, SettingsError
 from config.windows import DENMARK
-from ops.console import cpr_from_input, fail, open_settings
+from ops.console import cpr_from_input, fail, open_settings, operator
 from ops.work import not_recorded, with_services
 from workers.audit import Action, AuditNotWritten, LookUp, OperatorAction, Verdict, concerning, usable, verify
 from workers.domain.cpr import Cpr, InvalidCpr
@@ -46,7 +45,7 @@ def recorded(action: Action, target: str) -> Iterator[None]:
     runtime = Runtime(auditable())
     try:
         journal = runtime.services.journal
-        act = journal.action(action, getpass.getuser(), target=target)
+        act = journal.action(action, operator(), target=target)
         try:
             runtime.run(_enter(act))
         except AuditNotWritten as error:
@@ -127,7 +126,7 @@ def for_(
 
     async def look(services: Services) -> list[LookUp | OperatorAction]:
         ids = services.citizens.ids_of(person)
-        by = getpass.getuser()
+        by = operator()
         async with services.journal.action(Action.AUDIT_FOR, by, citizen_id=ids[0], reason=reason):
             return await asyncio.to_thread(concerning, usable(settings), ids)
 

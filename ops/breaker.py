@@ -1,6 +1,5 @@
 """`registerbro breaker`: what an operator sets above an upstream's breaker, and who is in quarantine there."""
 
-import getpass
 import json
 import time
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from typer.core import TyperGroup
 from config.settings import UPSTREAMS, settings
 from config.windows import DENMARK
 from ops.audit import auditable
-from ops.console import fail, open_settings
+from ops.console import fail, open_settings, operator
 from ops.work import with_services
 from workers.audit import Action
 from workers.resilience.admission import Ordered, Override
@@ -74,7 +73,7 @@ def order(
     if ORDERS[order] and not reason:
         fail("an override needs a --reason")
     override = ORDERS[order]
-    by = getpass.getuser()
+    by = operator()
     ordered = Ordered(override, by, round(time.time() * 1000), reason) if override else None
     auditable()
 
@@ -114,7 +113,7 @@ def release(
         if citizen_id not in await services.quarantine.held(register):
             return False
         async with services.journal.action(
-            Action.RELEASE_CITIZEN, getpass.getuser(), target=register, citizen_id=citizen_id, reason=reason.strip()
+            Action.RELEASE_CITIZEN, operator(), target=register, citizen_id=citizen_id, reason=reason.strip()
         ):
             return await services.quarantine.release(register, citizen_id)
 

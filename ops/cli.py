@@ -1,6 +1,5 @@
 """The `registerbro` command."""
 
-import getpass
 import os
 import sys
 from datetime import datetime
@@ -12,7 +11,7 @@ from config.settings import SettingsError, settings
 from config.windows import DENMARK
 from ops import alive, audit, breaker, doctor, forget, keys, reports, secrets, status
 from ops.audit import auditable
-from ops.console import cpr_from_input, fail, open_settings
+from ops.console import cpr_from_input, fail, open_settings, operator, run
 from ops.queue import queue
 from ops.work import with_services
 from workers.audit import Action
@@ -42,7 +41,7 @@ def refresh(
     reason: Annotated[str, typer.Option(help="Why you ask; kept on record.")] = "",
 ) -> None:
     """Ask for a citizen's registers to be brought up to date. The CPR number is read from standard input."""
-    cpr, by = cpr_from_input(), getpass.getuser()
+    cpr, by = cpr_from_input(), operator()
     auditable()
     from workers import app, refresh as use_case  # noqa: F401, I001, PLC0415 - importing the app reads the settings
     from workers.runtime import Services  # noqa: PLC0415
@@ -79,9 +78,7 @@ def page(reason: Annotated[str, typer.Option(help="Why you look; kept on record.
     async def read(services: Services) -> str:
         reader, citizen_id = Reader(chosen), services.citizens.id_of(cpr)
         try:
-            async with services.journal.action(
-                Action.SHOW_PAGE, getpass.getuser(), citizen_id=citizen_id, reason=reason
-            ):
+            async with services.journal.action(Action.SHOW_PAGE, operator(), citizen_id=citizen_id, reason=reason):
                 return (await reader.page(cpr)).json_text()
         finally:
             await reader.close()
@@ -125,7 +122,7 @@ cli.command()(alive.alive)
 
 def main() -> None:
     """The entry point of the `registerbro` command."""
-    cli()
+    run(cli)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """`registerbro forget`: erases what is kept of a citizen, but for reports that are on their way to the vendor."""
 
 import asyncio
-import getpass
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -12,7 +11,7 @@ import typer
 from config.celery import REGISTERS
 from config.settings import UPSTREAMS
 from ops.audit import auditable
-from ops.console import cpr_from_input
+from ops.console import cpr_from_input, operator
 from ops.work import with_services
 from portal.banner import banner_key
 from portal.booked import booked_key
@@ -55,7 +54,7 @@ def forget(
 
     async def run(services: Services) -> Forgotten:
         ids = services.citizens.ids_of(cpr)
-        async with services.journal.action(Action.FORGET, getpass.getuser(), citizen_id=ids[0], reason=reason):
+        async with services.journal.action(Action.FORGET, operator(), citizen_id=ids[0], reason=reason):
             return await erase(services, ids, undelivered=undelivered)
 
     forgotten = with_services(settings, run, "not all was erased, so do it again")

@@ -1,7 +1,6 @@
 """`registerbro keys`: which keys seal what is kept, and another in their place, while everything runs."""
 
 import base64
-import getpass
 import json
 import os
 import secrets
@@ -17,7 +16,7 @@ import typer
 
 from config.settings import PREFIX, SEALING_KEY_BYTES, parse_pepper, parse_peppers, parse_sealing_keys
 from ops.audit import auditable
-from ops.console import fail, open_settings
+from ops.console import fail, open_settings, operator
 from ops.secrets import copies
 from ops.work import with_services
 from workers.audit import Action
@@ -82,7 +81,7 @@ def reseal(reason: Annotated[str, typer.Option(help="Why; kept on record.")] = "
 
     async def run(services: Services) -> Counter[bool]:
         done: Counter[bool] = Counter()
-        async with services.journal.action(Action.RESEAL, getpass.getuser(), reason=reason):
+        async with services.journal.action(Action.RESEAL, operator(), reason=reason):
             async for opened in _resealing(services).renew_all():
                 done[opened] += 1
                 if done.total() % SAY_EVERY == 0:

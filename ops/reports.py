@@ -1,7 +1,6 @@
 """`registerbro reports`: the fault reports that need a person, and what a person can do about them."""
 
 import asyncio
-import getpass
 import json
 import os
 from collections.abc import Awaitable, Callable
@@ -17,7 +16,7 @@ from config.celery import BOOKING_VENDOR
 from config.settings import variable
 from config.windows import DENMARK
 from ops.audit import auditable
-from ops.console import fail, open_settings
+from ops.console import fail, open_settings, operator
 from ops.work import not_recorded
 from workers.audit import Action, AuditNotWritten
 from workers.booking_vendor.outbox import DEAD_LETTERS, Outbox, Record, State, UnknownReport, WrongState
@@ -110,7 +109,7 @@ def discard(
     if not reason.strip():
         fail("--reason is empty")
     _run(
-        lambda box: box.discard(report_id, reason.strip(), getpass.getuser()),
+        lambda box: box.discard(report_id, reason.strip(), operator()),
         Action.DISCARD_REPORT,
         report_id,
         reason.strip(),
@@ -174,7 +173,7 @@ def _run(
         try:
             if action is None:
                 return await use(outbox(services))
-            async with services.journal.action(action, getpass.getuser(), target=report_id, reason=reason):
+            async with services.journal.action(action, operator(), target=report_id, reason=reason):
                 return await use(outbox(services))
         finally:
             await services.close()

@@ -97,13 +97,13 @@ async def refresh_overview(here: InPortal, citizen: Refreshing) -> Refresh:
 async def overview_events(request: Request, here: InPortal, citizen: Reading) -> AsyncIterator[ServerSentEvent]:
     """The page's sections as they land. It lasts no longer than a register may take."""
     again = round(EVENTS_AGAIN_AFTER.total_seconds() * 1000)
-    last = "settled"
     try:
         async for view in here.pages.changes(citizen, Ending.of(request.scope)):
             yield ServerSentEvent(event="section", raw_data=view.model_dump_json(by_alias=True), retry=again)
     except Closing:
-        last = "closing"
-    yield ServerSentEvent(event=last, raw_data="{}", retry=again)
+        yield ServerSentEvent(event="closing", raw_data="{}", retry=again)
+        return
+    yield ServerSentEvent(event="settled", raw_data="{}")
 
 
 @router.get("/banner", responses=documented(*AUTH))

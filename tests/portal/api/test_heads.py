@@ -9,11 +9,14 @@ from tests.portal.api.conftest import problem, settle
 from workers.domain.overview import REGISTERS
 
 CHANGING = {"date", "traceparent"}
+FIGURES = {"/v1/registers"}
+"""What says something else at each moment, and so may be of another length."""
 OPERATOR = "ops:read ops:write"
 
 
-def same(headers):
-    return {name: value for name, value in headers.items() if name not in CHANGING}
+def same(headers, path):
+    changing = CHANGING | ({"content-length"} if path in FIGURES else set())
+    return {name: value if name not in changing else "" for name, value in headers.items()}
 
 
 def gets(settings):
@@ -32,7 +35,8 @@ async def test_head_is_get_without_its_body_for_every_address(client, settings, 
         token = client.signer.token(scope=OPERATOR) if path in {"/v1/registers", "/v1/fault-reports"} else None
         asked = f"{path}?deadline=x" if path == "/v1/booking/times" else path
         got, head = await client.get(asked, token), await client.call("HEAD", asked, token)
-        assert (head.status_code, same(head.headers), head.content) == (got.status_code, same(got.headers), b""), path
+        assert (head.status_code, head.content) == (got.status_code, b""), path
+        assert same(head.headers, path) == same(got.headers, path), path
 
 
 async def test_the_metrics_have_a_head(client):
@@ -53,15 +57,10 @@ async def test_head_of_events_does_not_wait_for_any(client):
 async def test_head_needs_the_same_token_and_is_logged_as_what_it_is(client, logged, path):
     got, head = await client.get(path, ""), await client.call("HEAD", path, "")
     assert head.status_code == got.status_code
-
-    def told():
-        return [(one["method"], one["route"]) for one in logged if one["event"] == "request_answered"]
-
-    async with asyncio.timeout(30):
-        # The line is written once the answer is out.
-        while len(told()) < 2:
-            await asyncio.sleep(0.01)
-    assert told() == [("GET", path), ("HEAD", path)]
+    # The line is written once the answer is out, and before the next request on its connection is begun.
+    await client.get("/healthz", "")
+    told = [(one["method"], one["route"]) for one in logged if one["event"] == "request_answered"]
+    assert told[:2] == [("GET", path), ("HEAD", path)]
 
 
 async def test_a_refused_method_names_head_among_those_there_are(client):

@@ -105,6 +105,8 @@ class FakeApi:
         self.answers_times_with: tuple[int, dict[str, Any]] | None = None
         self.answers_bookings_with: tuple[int, dict[str, Any]] | None = None
         self.times_take_seconds = 0.0
+        self.last_event = "settled"
+        self.keeps_alive = False
         self.bookings: dict[str, dict[str, Any]] = {}
         self._streams: list[asyncio.Transport] = []
         self.fill()
@@ -125,6 +127,7 @@ class FakeApi:
         self.failing = self.answers_reports_with = None
         self.answers_times_with = self.answers_bookings_with = None
         self.times_take_seconds = 0.0
+        self.last_event, self.keeps_alive = "settled", False
         self.entries, self.deadlines, self.times = [], [], []
         self.bookings.clear()
         self.dismissed.clear()
@@ -273,8 +276,11 @@ class FakeApi:
                             await response.write(f"event: section\ndata: {json.dumps(section)}\n\n".encode())
                     if not self._waiting():
                         break
+                    while self.keeps_alive and not changed.is_set():
+                        await response.write(b": ping\n\n")
+                        await asyncio.sleep(0.02)
                     await changed.wait()
-                await response.write(b"event: settled\ndata: {}\n\n")
+                await response.write(f"event: {self.last_event}\ndata: {{}}\n\n".encode())
         finally:
             self.listening -= 1
             self._streams.remove(request.transport or self._streams[0])
