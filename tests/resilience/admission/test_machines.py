@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from config.settings import AdmissionSettings
 from workers.resilience.admission.local import LocalMachine
 from workers.resilience.admission.shared import Ordered, SharedMachine
-from workers.resilience.admission.terms import Admitted, Outcome, Override, Refused, Rules, State
+from workers.resilience.admission.terms import Admitted, Outcome, Override, Refused, Rules, State, Wait
 
 SETTINGS = AdmissionSettings(
     window="PT10S", minimum_calls=4, failure_rate=0.5, slow_call_rate=0.75, consecutive_failures=3, open_for="PT2S",
@@ -19,6 +19,8 @@ SETTINGS = AdmissionSettings(
 )  # fmt: skip
 RULES = Rules.of("udb", SETTINGS)
 LEASE, BELIEVED = 1500, 400
+SECOND = 1000
+STEPS = (3, SECOND, 20 * SECOND, 60 * SECOND, 3600 * SECOND, 86_400 * SECOND, 8 * 86_400 * SECOND)
 
 
 class Machines(RuleBasedStateMachine):
@@ -29,6 +31,8 @@ class Machines(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.now = 1_700_000_000_000
+        self.passed = 0
+        """Milliseconds that have passed, which nobody can set; a step of the clock ahead counts as passed."""
         self.runner = asyncio.Runner()
         self.redis = Redis.from_url(self.url)
         self.run(self.redis.flushall())
@@ -38,6 +42,7 @@ class Machines(RuleBasedStateMachine):
         self.permits = {}
         self.names = iter(range(10**9))
         self.waiting = []
+        self.opened = 0
 
     def run(self, coroutine):
         return self.runner.run(_awaited(coroutine))
@@ -53,7 +58,14 @@ class Machines(RuleBasedStateMachine):
         if isinstance(ours, Admitted):
             assert self.local.override is not Override.FORCED_OPEN
             assert self.local.override or self.local.state is not State.OPEN
-            self.permits[name] = (ours.generation, ours.at, self.now + LEASE)
+            self.permits[name] = (ours.generation, ours.at, self.passed + LEASE)
+        if isinstance(ours, Refused) and ours.by is State.OPEN:
+            assert ours.wait <= RULES.open_at_most
+            assert self.passed < self.opened + RULES.open_at_most
+        if isinstance(ours, Wait):
+            # Whoever waits before it has a turn of its own, at the slowest that 429 makes it.
+            turn = 1000 / (RULES.rate * RULES.least_factor)
+            assert ours.milliseconds <= (len(self.waiting) + 1) * turn + 1
         return ours
 
     @rule(is_retry=st.booleans())
@@ -81,6 +93,8 @@ class Machines(RuleBasedStateMachine):
         before = self.local.generation
         ours = self.run(self.shared.record(name, generation, at, outcome, "reason"))
         assert ours == self.local.record(name, generation, at, outcome)
+        if ours is State.OPEN:
+            self.opened = self.passed
         if generation != before and outcome is not Outcome.WRONG_PERSON:
             assert self.local.generation == before
 
@@ -92,6 +106,13 @@ class Machines(RuleBasedStateMachine):
     @rule(ms=st.integers(min_value=1, max_value=3000))
     def time_passes(self, ms):
         self.now += ms
+        self.passed += ms
+
+    @rule(step=st.sampled_from(STEPS), ahead=st.booleans())
+    def the_clock_is_set(self, step, ahead):
+        """By seconds to days. Who begins just then knows of no other time; see test_steady.py for who does."""
+        self.now += step if ahead else -step
+        self.passed += step if ahead else 0
 
     @rule()
     def scripts_are_flushed(self):
@@ -102,8 +123,8 @@ class Machines(RuleBasedStateMachine):
         seen = self.run(self.shared.look())
         assert (seen["state"], seen.get("override")) == (self.local.state, self.local.override)
         assert int(seen["generation"]) == self.local.generation
-        alive = sum(until > self.now for _, _, until in self.permits.values())
-        assert int(seen["in_flight"]) == alive <= RULES.max_in_flight
+        alive = sum(until > self.passed for _, _, until in self.permits.values())
+        assert int(seen["in_flight"]) == self.local.in_flight == alive <= RULES.max_in_flight
 
 
 async def _awaited(awaitable):

@@ -19,13 +19,15 @@ from workers.resilience.admission.terms import (
 
 @dataclass
 class LocalMachine:
-    """The same decisions as the scripts', from memory. `clock` gives milliseconds and never goes back."""
+    """The same decisions as the scripts', from memory. `clock` gives milliseconds; where it goes back, time stands."""
 
     rules: Rules
     clock: Callable[[], int]
     state: State = State.CLOSED
     override: Override | None = None
     generation: int = 1
+    _seen: int = 0
+    _ahead: int = 0
     _opened: int = 0
     _open_until: float = 0
     _consecutive: int = 0
@@ -39,20 +41,25 @@ class LocalMachine:
     _probes: dict[str, int] = field(default_factory=dict)
     _waiting: dict[str, int] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self._now()
+
     @property
     def in_flight(self) -> int:
         """How many calls are under way."""
+        self._permits = _alive(self._permits, self._now())
         return len(self._permits)
 
     def enter(self, permit: str, lease: int, *, is_retry: bool, believed: int) -> Entry:
         """What becomes of a call that wants to begin now; times in milliseconds."""
-        now = self.clock()
+        now = self._now()
         if self.override is Override.FORCED_OPEN:
             return Refused(Override.FORCED_OPEN, None)
         if is_retry and not self._may_retry(now):
             return NoBudget()
         changed: State | None = None
         if not self.override and self.state is State.OPEN:
+            self._open_until = min(self._open_until, now + self.rules.open_at_most)
             if self._open_until > now:
                 return Refused(State.OPEN, round(self._open_until - now))
             self._change(State.HALF_OPEN)
@@ -73,7 +80,7 @@ class LocalMachine:
 
     def record(self, permit: str, generation: int, entered: int, outcome: Outcome) -> State | Override | None:
         """Notes how a call ended. Returns what the state or the override changed to, if it did."""
-        now = self.clock()
+        now = self._now()
         self._permits.pop(permit, None)
         was_probe = self._probes.pop(permit, None) is not None
         if outcome is Outcome.WRONG_PERSON:
@@ -109,8 +116,15 @@ class LocalMachine:
     def adopt_open(self, wait: int) -> None:
         """Takes over that the shared breaker was open for so long still, when Redis has just gone."""
         if not self.override and self.state is State.CLOSED:
-            self._open_until = self.clock() + wait
+            self._open_until = self._now() + min(wait, self.rules.open_at_most)
             self._change(State.OPEN)
+
+    def _now(self) -> int:
+        """As the scripts' steady clock, for who has no other to hold against it: it goes on from where it was."""
+        read = self.clock()
+        self._seen = max(self._seen, read + self._ahead)
+        self._ahead = self._seen - read
+        return self._seen
 
     def _probed(self, outcome: Outcome, now: int) -> State | None:
         if outcome is not Outcome.OK:
@@ -175,8 +189,9 @@ class LocalMachine:
         free = max(1, int(self.rules.max_in_flight * share)) - len(self._permits) - ahead
         wait = 0.0
         interval = 1000 / (self.rules.rate * share) if self.rules.rate else 0.0
-        tat = max(self._tat, now)
+        tat = min(max(self._tat, now), now + self.rules.burst * interval)
         if self.rules.rate:
+            self._tat = min(self._tat, tat)
             wait = max(0.0, tat + (ahead + 1 - self.rules.burst) * interval - now)
         if free <= 0 or wait > 0:
             self._waiting[permit] = now + believed

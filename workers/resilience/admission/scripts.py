@@ -1,18 +1,14 @@
 """The atomic scripts of admission: `enter` before a call, `record` after it, and what operators and `status` need.
 
-All keys of an upstream share a hash tag. Times are milliseconds of the server's clock, or ARGV[1] when a test gives it.
+All keys of an upstream share a hash tag. `now` is in milliseconds of a steady clock (`workers/steady.py`), and all is
+decided by it: a server's clock that is set makes nothing shorter or longer. `time` is the server's, and only told.
 `workers/resilience/admission/local.py` is the same machine in Python; a test holds the two together, step by step.
 """
 
 COMMON = """
 local state, window, permits, probes, waiting, alive, budget =
   KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
-local now
-if ARGV[1] ~= '' then now = tonumber(ARGV[1]) else
-  local t = redis.call('TIME')
-  now = t[1] * 1000 + math.floor(t[2] / 1000)
-end
-local cfg = cjson.decode(ARGV[2])
+local cfg = cjson.decode(ARGV[1])
 
 local function get(...)
   local values = redis.call('HMGET', state, ...)
@@ -25,9 +21,9 @@ local function number(value, otherwise) return tonumber(value or otherwise) end
 -- Every change of state starts a new generation, so that what was begun before it changes nothing any more.
 local function change(to, fields, told)
   local generation = redis.call('HINCRBY', state, 'generation', 1)
-  redis.call('HSET', state, 'state', to, 'since', now, 'consecutive', 0, 'successes', 0, unpack(fields or {}))
+  redis.call('HSET', state, 'state', to, 'since', time, 'consecutive', 0, 'successes', 0, unpack(fields or {}))
   redis.call('DEL', window, probes)
-  redis.call('PUBLISH', cfg.channel, cjson.encode({upstream = cfg.upstream, state = told or to, at = now}))
+  redis.call('PUBLISH', cfg.channel, cjson.encode({upstream = cfg.upstream, state = told or to, at = time}))
   return generation
 end
 
@@ -44,10 +40,10 @@ local function limit_at(share) return math.max(1, math.floor(cfg.max_in_flight *
 ENTER = (
     COMMON
     + """
--- ARGV: now, settings, permit, how long it is leased, whether it is a retry, how long a waiter is believed to be alive.
+-- ARGV: settings, permit, how long it is leased, whether it is a retry, how long a waiter is believed to be alive.
 -- Returns what became of it: {'unknown'} when nothing is known of the upstream, {'refused', state, wait},
 -- {'no_budget'}, {'wait', wait}, or {'admitted', generation, state changed to, now}.
-local permit, lease, is_retry, believed = ARGV[3], tonumber(ARGV[4]), ARGV[5] == '1', tonumber(ARGV[6])
+local permit, lease, is_retry, believed = ARGV[2], tonumber(ARGV[3]), ARGV[4] == '1', tonumber(ARGV[5])
 local v = get('state', 'generation', 'open_until', 'override', 'halved_at', 'factor', 'tat', 'successes')
 if not v[2] then return {'unknown'} end
 local current, generation, override, changed = v[1], tonumber(v[2]), v[4], ''
@@ -69,7 +65,12 @@ end
 
 local guarded = not override
 if guarded and current == 'open' then
+  -- No longer than it may be open at all, whatever is kept; what is kept is put right, so that the time does pass.
   local wait = number(v[3], 0) - now
+  if wait > cfg.open_at_most then
+    wait = cfg.open_at_most
+    redis.call('HSET', state, 'open_until', now + wait)
+  end
   if wait > 0 then return {'refused', 'open', wait} end
   generation = change('half_open')
   current, changed = 'half_open', 'half_open'
@@ -92,14 +93,16 @@ end
 local share = factor({halved_at = v[5], factor = v[6]})
 local ahead = redis.call('ZRANK', waiting, permit) or redis.call('ZCARD', waiting)
 local free = limit_at(share) - redis.call('ZCARD', permits) - ahead
-local wait, tat = 0, 0
+local wait, tat, interval = 0, 0, 0
 if cfg.rate > 0 then
-  local interval = 1000 / (cfg.rate * share)
-  tat = math.max(number(v[7], 0), now)
+  interval = 1000 / (cfg.rate * share)
+  -- No more is owed than what may begin at once, also when that was let in at a slower rate than there is now.
+  tat = math.min(math.max(number(v[7], 0), now), now + cfg.burst * interval)
   wait = math.max(0, tat + (ahead + 1 - cfg.burst) * interval - now)
   tat = tat + interval
 end
 if free <= 0 or wait > 0 then
+  if cfg.rate > 0 and tat - interval < number(v[7], 0) then redis.call('HSET', state, 'tat', tat - interval) end
   if not redis.call('ZSCORE', waiting, permit) then
     redis.call('ZADD', waiting, redis.call('HINCRBY', state, 'arrivals', 1), permit)
   end
@@ -125,8 +128,8 @@ return {'admitted', generation, changed, now}
 RECORD = (
     COMMON
     + """
--- ARGV: now, settings, permit, its generation, when it began, outcome, reason. Returns the state changed to, or ''.
-local permit, generation, entered, outcome, reason = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6], ARGV[7]
+-- ARGV: settings, permit, its generation, when it began, outcome, reason. Returns the state changed to, or ''.
+local permit, generation, entered, outcome, reason = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5], ARGV[6]
 redis.call('ZREM', permits, permit)
 local was_probe = redis.call('ZREM', probes, permit) == 1
 local v = get('state', 'generation', 'override', 'consecutive', 'successes', 'opened', 'halved_at', 'factor')
@@ -134,14 +137,14 @@ if not v[2] then return '' end
 
 if outcome == 'wrong_person' then
   if v[3] == 'forced_open' then return '' end
-  redis.call('HSET', state, 'override', 'forced_open', 'override_by', 'registerbro', 'override_at', now,
-    'override_reason', reason, 'failed_at', now, 'failure', reason)
+  redis.call('HSET', state, 'override', 'forced_open', 'override_by', 'registerbro', 'override_at', time,
+    'override_reason', reason, 'failed_at', time, 'failure', reason)
   change('closed', {'opened', 0}, 'forced_open')
   return 'forced_open'
 end
 if outcome == 'ignored' then return '' end
-if outcome == 'ok' or outcome == 'slow' then redis.call('HSET', state, 'succeeded_at', now)
-else redis.call('HSET', state, 'failed_at', now, 'failure', reason) end
+if outcome == 'ok' or outcome == 'slow' then redis.call('HSET', state, 'succeeded_at', time)
+else redis.call('HSET', state, 'failed_at', time, 'failure', reason) end
 
 if outcome == 'throttled' then
   -- One halving answers all the calls that were under way when it came.
@@ -199,12 +202,12 @@ return ''
 CREATE = (
     COMMON
     + """
--- ARGV: now, settings, override, by, at, reason. What an operator has set survives an empty Redis by being given here.
+-- ARGV: settings, override, by, at, reason. What an operator has set survives an empty Redis by being given here.
 if redis.call('HSETNX', state, 'generation', 1) == 0 then return 0 end
-redis.call('HSET', state, 'state', 'closed', 'since', now)
-if ARGV[3] ~= '' then
-  redis.call('HSET', state, 'override', ARGV[3], 'override_by', ARGV[4],
-    'override_at', ARGV[5], 'override_reason', ARGV[6])
+redis.call('HSET', state, 'state', 'closed', 'since', time)
+if ARGV[2] ~= '' then
+  redis.call('HSET', state, 'override', ARGV[2], 'override_by', ARGV[3],
+    'override_at', ARGV[4], 'override_reason', ARGV[5])
 end
 return 1
 """
@@ -213,14 +216,14 @@ return 1
 OVERRIDE = (
     COMMON
     + """
--- ARGV: now, settings, override or '' to lift it, by, at, reason. Either way the breaker starts anew, closed.
-if ARGV[3] ~= '' then
-  redis.call('HSET', state, 'override', ARGV[3], 'override_by', ARGV[4],
-    'override_at', ARGV[5], 'override_reason', ARGV[6])
+-- ARGV: settings, override or '' to lift it, by, at, reason. Either way the breaker starts anew, closed.
+if ARGV[2] ~= '' then
+  redis.call('HSET', state, 'override', ARGV[2], 'override_by', ARGV[3],
+    'override_at', ARGV[4], 'override_reason', ARGV[5])
 else
   redis.call('HDEL', state, 'override', 'override_by', 'override_at', 'override_reason')
 end
-change('closed', {'opened', 0}, ARGV[3] ~= '' and ARGV[3] or 'closed')
+change('closed', {'opened', 0}, ARGV[2] ~= '' and ARGV[2] or 'closed')
 return 1
 """
 )
@@ -228,9 +231,9 @@ return 1
 LEAVE = (
     COMMON
     + """
--- ARGV: now, settings, permit. A waiter that gives up.
-redis.call('ZREM', waiting, ARGV[3])
-return redis.call('ZREM', alive, ARGV[3])
+-- ARGV: settings, permit. A waiter that gives up.
+redis.call('ZREM', waiting, ARGV[2])
+return redis.call('ZREM', alive, ARGV[2])
 """
 )
 
@@ -241,7 +244,11 @@ LOOK = (
 redis.call('ZREMRANGEBYSCORE', permits, '-inf', now)
 local found = redis.call('HGETALL', state)
 local values = {}
-for i = 1, #found, 2 do values[found[i]] = found[i + 1] end
+for i = 1, #found, 2 do
+  -- Told by the server's clock, as it is set now.
+  if found[i] == 'open_until' then found[i + 1] = string.format('%d', found[i + 1] - now + time) end
+  values[found[i]] = found[i + 1]
+end
 local bucket, calls, failures, slow = math.floor(now / cfg.bucket), 0, 0, 0
 local counted = redis.call('HGETALL', window)
 for i = 1, #counted, 2 do
@@ -252,8 +259,8 @@ for i = 1, #counted, 2 do
     else slow = slow + counted[i + 1] end
   end
 end
-local more = {'now', now, 'calls', calls, 'failures', failures, 'slow', slow, 'in_flight', redis.call('ZCARD', permits),
-  'waiting', redis.call('ZCARD', waiting), 'limit', limit_at(factor(values))}
+local more = {'now', time, 'calls', calls, 'failures', failures, 'slow', slow,
+  'in_flight', redis.call('ZCARD', permits), 'waiting', redis.call('ZCARD', waiting), 'limit', limit_at(factor(values))}
 for _, value in ipairs(more) do found[#found + 1] = tostring(value) end
 return found
 """

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from redis.commands.core import AsyncScript
 from redis.typing import EncodableT
 
 from workers.connections import Client
@@ -20,6 +19,7 @@ from workers.resilience.admission.terms import (
     State,
     Wait,
 )
+from workers.steady import Steady, SteadyScript
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,20 +37,26 @@ class Unknown(Exception):
 
 
 class SharedMachine:
-    """Decides for one upstream; `clock` gives milliseconds in tests, and Redis' own clock is used without it.
+    """Decides for one upstream, by a steady clock of its own; `clock` and `monotonic` are those of `Steady`, for tests.
 
     Every method raises REDIS_DOWN errors.
     """
 
-    def __init__(self, redis: Client, rules: Rules, clock: Callable[[], int] | None = None) -> None:
+    def __init__(
+        self,
+        redis: Client,
+        rules: Rules,
+        clock: Callable[[], int] | None = None,
+        monotonic: Callable[[], float] | None = None,
+    ) -> None:
         self.rules = rules
         self.redis = redis
-        self._clock = clock
         self._settings = rules.as_json()
         tag = f"admission:{{{rules.upstream}}}"
         self._keys = [tag, *(f"{tag}:{part}" for part in _PARTS)]
-        self._scripts: dict[str, AsyncScript] = {
-            name: redis.register_script(getattr(scripts, name))
+        steady = Steady(redis, clock, monotonic)
+        self._scripts: dict[str, SteadyScript] = {
+            name: steady.script(getattr(scripts, name))
             for name in ("ENTER", "RECORD", "CREATE", "OVERRIDE", "LEAVE", "LOOK")
         }
 
@@ -98,16 +104,15 @@ class SharedMachine:
         await self._run("LEAVE", permit)
 
     async def look(self) -> dict[str, str]:
-        """What is known, by field; empty fields are absent."""
+        """What is known, by field; empty fields are absent. Times are the server's own, in ms since 1970."""
         found = [value.decode() for value in await self._run("LOOK")]
         return dict(zip(found[::2], found[1::2], strict=True))
 
     async def _run(self, name: str, *arguments: EncodableT) -> Any:  # noqa: ANN401 - what a script gives depends on the script
-        now = "" if self._clock is None else str(self._clock())
-        return await self._scripts[name](keys=self._keys, args=[now, self._settings, *arguments])
+        return await self._scripts[name](keys=self._keys, args=[self._settings, *arguments])
 
 
-_PARTS = ("window", "permits", "probes", "waiting", "alive", "budget")
+_PARTS = ("window", "permits", "probes", "waiting", "alive", "budget", "clock")
 
 
 def _arguments(ordered: Ordered | None) -> tuple[EncodableT, ...]:
