@@ -299,7 +299,7 @@ async def test_a_dead_letter_is_kept_whole_for_ninety_days_and_then_nothing_is_l
     assert (await outbox.contents(report_id))[0]
     clock.pass_(hours=1)
     assert (await outbox.tidy()).reports == 1
-    assert {key for key in await ledger.redis.keys() if b"rate:" not in key} == set()
+    assert {key for key in await ledger.redis.keys() if b"rate:" not in key} == {b"{reports}:clock"}
 
 
 async def test_the_vendors_answer_is_cut(outbox, accept):
@@ -376,7 +376,7 @@ async def test_nothing_is_left_of_a_report_that_is_erased(outbox, accept, ledger
     await outbox.deliver(await outbox.begin(report.id, LEASE), "S-1")
     await outbox.erase(report.id, undelivered=False)
     left = set(await ledger.redis.keys()) - keys
-    assert left == {f"{{reports}}:rate:{ME}".encode()}
+    assert left == {f"{{reports}}:rate:{ME}".encode(), b"{reports}:clock"}
     with pytest.raises(UnknownReport):
         await outbox.erase(report.id, undelivered=False)
 

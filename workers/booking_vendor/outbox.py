@@ -5,8 +5,11 @@
        └───────────┘ └─────► gave_up    (it was tried for long enough)
 
 A sorted set holds every report that is not yet ended, by when somebody should look at it: what waits, by its due time;
-what is being sent, by when the sender's lease ends. Messages only point at it, so a lost queue loses nothing. Times are
-the ledger's own clock, in milliseconds since 1970; the first argument of every script is empty, or a test's time.
+what is being sent, by when the sender's lease ends. Messages only point at it, so a lost queue loses nothing.
+
+What is waited for goes by a steady clock (`workers/steady.py`, in `{reports}:clock`): setting the ledger's
+neither keeps a report from being sent, nor ends one, nor a lease or the keeping of it. What is told is the ledger's own
+time. Both are in milliseconds since 1970.
 """
 
 import hashlib
@@ -24,12 +27,14 @@ from typing import Any
 from redis.commands.core import AsyncScript
 from redis.typing import EncodableT
 
+from config.celery import DELIVER_EVERY
 from config.settings import BookingVendorSettings
 from workers.booking_vendor.recovery import PrivateRecoveryKey, RecoveryKey
 from workers.cache.keyring import Peppers
 from workers.cache.ledger import Ledger
 from workers.cache.scripts import ms
 from workers.cache.sealing import Sealer, Unreadable
+from workers.steady import Steady, SteadyScript
 
 PER_HOUR = 10
 """How many reports one citizen may hand in within any hour."""
@@ -43,70 +48,66 @@ ANSWER_CHARACTERS = 500
 """As much of the vendor's answer is kept as says what is wrong."""
 LOOKED_AT_ONCE = 500
 """How many reports are looked at in one round trip, when all are."""
+UNWATCHED = 5 * DELIVER_EVERY
+"""How much time counts as passed at the most while nobody was there to see it pass: some of beat's rounds. When all
+processes begin anew, after a night or because of a clock, reports wait from there on for what they had to wait."""
 KEPT_ATTEMPTS = 200
 """More than seven days of waits hold, even when replayed."""
 
 _HOUR = timedelta(hours=1)
 _PREFIX = "{reports}:"
 """The braces keep all keys in one slot of a cluster, as an atomic script needs it."""
-_DUE, _HALT, _TEXTS, _DISCARDS = (_PREFIX + name for name in ("due", "halt", "texts", "discards"))
+_DUE, _HALT, _TEXTS, _DISCARDS, _CLOCK = (_PREFIX + name for name in ("due", "halt", "texts", "discards", "clock"))
 _CPR_LIKE = re.compile(r"\d{6}-?\d{4}")
 
-_CLOCK = """
-local now = tonumber(ARGV[1])
-if not now then
-  local t = redis.call('TIME')
-  now = t[1] * 1000 + math.floor(t[2] / 1000)
-end
-"""
 
 # KEYS: report, idempotency key, the citizen's acceptances, due.
-# ARGV: now, id, citizen, sealed content, fingerprint, give up after, most, within, first look after,
+# ARGV: id, citizen, sealed content, fingerprint, give up after, most, within, first look after,
 # the content sealed for its recovery.
-_ACCEPT = f"""{_CLOCK}
+_ACCEPT = """
 local known = redis.call('HMGET', KEYS[2], 'id', 'fingerprint', 'accepted_at')
 if known[1] then
-  if known[2] ~= ARGV[5] then return {{'reused'}} end
+  if known[2] ~= ARGV[4] then return {'reused'} end
   -- A write, so that this answer too waits until the disk has what it tells of.
   redis.call('HINCRBY', KEYS[2], 'asked_again', 1)
-  return {{'again', known[1], known[3]}}
+  return {'again', known[1], known[3]}
 end
-redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now - ARGV[8])
-if redis.call('ZCARD', KEYS[3]) >= tonumber(ARGV[7]) then
+redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now - ARGV[7])
+if redis.call('ZCARD', KEYS[3]) >= tonumber(ARGV[6]) then
   local oldest = redis.call('ZRANGE', KEYS[3], 0, 0, 'WITHSCORES')[2]
-  return {{'limited', oldest + ARGV[8] - now}}
+  return {'limited', oldest + ARGV[7] - now}
 end
-redis.call('ZADD', KEYS[3], now, ARGV[2])
-redis.call('PEXPIRE', KEYS[3], ARGV[8])
-redis.call('HSET', KEYS[2], 'id', ARGV[2], 'fingerprint', ARGV[5], 'accepted_at', now)
-redis.call('HSET', KEYS[1], 'state', 'accepted', 'citizen', ARGV[3], 'content', ARGV[4], 'key', KEYS[2],
-  'accepted_at', now, 'due_at', now, 'give_up_at', now + ARGV[6], 'tries', 0)
-if ARGV[10] ~= '' then redis.call('HSET', KEYS[1], 'recovery', ARGV[10]) end
-redis.call('ZADD', KEYS[4], now + ARGV[9], ARGV[2])
-return {{'accepted', ARGV[2], now}}
+redis.call('ZADD', KEYS[3], now, ARGV[1])
+redis.call('PEXPIRE', KEYS[3], ARGV[7])
+redis.call('HSET', KEYS[2], 'id', ARGV[1], 'fingerprint', ARGV[4], 'accepted_at', time)
+redis.call('HSET', KEYS[1], 'state', 'accepted', 'citizen', ARGV[2], 'content', ARGV[3], 'key', KEYS[2],
+  'accepted_at', time, 'since', now, 'due_at', now, 'give_up_at', now + ARGV[5], 'tries', 0)
+if ARGV[9] ~= '' then redis.call('HSET', KEYS[1], 'recovery', ARGV[9]) end
+redis.call('ZADD', KEYS[4], now + ARGV[8], ARGV[1])
+return {'accepted', ARGV[1], time}
 """
 
-# KEYS: due, halt. ARGV: now, queued for, how many at once.
-_TAKE_DUE = f"""{_CLOCK}
-if tonumber(redis.call('GET', KEYS[2]) or 0) > now then return {{}} end
-local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[3])
-for _, id in ipairs(due) do redis.call('ZADD', KEYS[1], now + ARGV[2], id) end
+# KEYS: due, halt. ARGV: queued for, how many at once.
+_TAKE_DUE = """
+if tonumber(redis.call('GET', KEYS[2]) or 0) > now then return {} end
+local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[2])
+for _, id in ipairs(due) do redis.call('ZADD', KEYS[1], now + ARGV[1], id) end
 return due
 """
 
-# KEYS: report, attempts, due, halt. ARGV: now, id, owner, length of the lease.
-_BEGIN = f"""{_CLOCK}
+# KEYS: report, attempts, due, halt. ARGV: id, owner, length of the lease.
+_BEGIN = f"""
 if tonumber(redis.call('GET', KEYS[4]) or 0) > now then return false end
 local found = redis.call('HMGET', KEYS[1], 'state', 'due_at', 'content', 'accepted_at')
 if found[1] ~= 'accepted' and found[1] ~= 'sending' then
-  redis.call('ZREM', KEYS[3], ARGV[2])
+  redis.call('ZREM', KEYS[3], ARGV[1])
   return false
 end
 if tonumber(found[2]) > now then return false end
-redis.call('HSET', KEYS[1], 'state', 'sending', 'owner', ARGV[3], 'due_at', now + ARGV[4])
-redis.call('ZADD', KEYS[3], now + ARGV[4], ARGV[2])
+redis.call('HSET', KEYS[1], 'state', 'sending', 'owner', ARGV[2], 'due_at', now + ARGV[3])
+redis.call('ZADD', KEYS[3], now + ARGV[3], ARGV[1])
 redis.call('HINCRBY', KEYS[1], 'tries', 1)
-redis.call('RPUSH', KEYS[2], now .. ' ')
+redis.call('RPUSH', KEYS[2], time .. ' ')
 redis.call('LTRIM', KEYS[2], -{KEPT_ATTEMPTS}, -1)
 return {{found[3], found[4]}}
 """
@@ -114,142 +115,146 @@ return {{found[3], found[4]}}
 # Begins every script by which a sending ends without a delivery: a late result changes nothing that an heir has begun.
 _MINE = """
 local found = redis.call('HMGET', KEYS[1], 'state', 'owner', 'tries', 'give_up_at')
-if found[1] ~= 'sending' or found[2] ~= ARGV[3] then return '' end
-redis.call('LSET', KEYS[2], -1, redis.call('LINDEX', KEYS[2], -1) .. ARGV[4])
-redis.call('HSET', KEYS[1], 'reason', ARGV[4])
+if found[1] ~= 'sending' or found[2] ~= ARGV[2] then return '' end
+redis.call('LSET', KEYS[2], -1, redis.call('LINDEX', KEYS[2], -1) .. ARGV[3])
+redis.call('HSET', KEYS[1], 'reason', ARGV[3])
 redis.call('HDEL', KEYS[1], 'owner')
 local function wait_until(at)
   redis.call('HSET', KEYS[1], 'state', 'accepted', 'due_at', at)
-  redis.call('ZADD', KEYS[3], at, ARGV[2])
+  redis.call('ZADD', KEYS[3], at, ARGV[1])
   return 'accepted'
 end
 local function keep_answer(answer)
   if answer ~= '' then redis.call('HSET', KEYS[1], 'answer', answer) else redis.call('HDEL', KEYS[1], 'answer') end
 end
 local function finish(state)
-  redis.call('HSET', KEYS[1], 'state', state, 'ended_at', now)
-  redis.call('ZREM', KEYS[3], ARGV[2])
-  redis.call('ZADD', KEYS[4], now, ARGV[2])
+  redis.call('HSET', KEYS[1], 'state', state, 'ended_at', time)
+  redis.call('ZREM', KEYS[3], ARGV[1])
+  redis.call('ZADD', KEYS[4], now, ARGV[1])
   return state
 end
 """
-# KEYS: report, attempts, due, gave_up. ARGV: now, id, owner, reason, answer, longest wait, retry after.
-_POSTPONE = f"""{_CLOCK}{_MINE}
-keep_answer(ARGV[5])
+# KEYS: report, attempts, due, gave_up. ARGV: id, owner, reason, answer, longest wait, retry after.
+_POSTPONE = f"""{_MINE}
+keep_answer(ARGV[4])
 local give_up_at = tonumber(found[4])
 if now >= give_up_at then return finish('gave_up') end
-local wait = math.min((2 ^ tonumber(found[3]) - 1) * 1000, tonumber(ARGV[6]))
+local wait = math.min((2 ^ tonumber(found[3]) - 1) * 1000, tonumber(ARGV[5]))
 -- The last attempt is made when the time is up, unless the vendor asked for a later one.
-return wait_until(math.max(math.min(now + wait, give_up_at), now + ARGV[7]))
+return wait_until(math.max(math.min(now + wait, give_up_at), now + ARGV[6]))
 """
-# KEYS: report, attempts, due, rejected. ARGV: now, id, owner, reason, answer.
-_REJECT = f"""{_CLOCK}{_MINE}
-keep_answer(ARGV[5])
+# KEYS: report, attempts, due, rejected. ARGV: id, owner, reason, answer.
+_REJECT = f"""{_MINE}
+keep_answer(ARGV[4])
 return finish('rejected')
 """
-# KEYS: report, attempts, due, halt. ARGV: now, id, owner, reason, wait, how long to halt everything.
-_RELEASE = f"""{_CLOCK}{_MINE}
+# KEYS: report, attempts, due, halt. ARGV: id, owner, reason, wait, how long to halt everything.
+_RELEASE = f"""{_MINE}
 redis.call('HINCRBY', KEYS[1], 'tries', -1)
-if tonumber(ARGV[6]) > 0 then redis.call('SET', KEYS[4], now + ARGV[6]) end
-return wait_until(now + ARGV[5])
+if tonumber(ARGV[5]) > 0 then redis.call('SET', KEYS[4], now + ARGV[5]) end
+return wait_until(now + ARGV[4])
 """
 
-# KEYS: report, attempts, due, delivered, texts, rejected, gave_up. ARGV: now, id, owner, case number.
+# KEYS: report, attempts, due, delivered, texts, rejected, gave_up. ARGV: id, owner, case number.
 # Whoever says it, and however late: what the vendor has is delivered.
-_DELIVER = f"""{_CLOCK}
+_DELIVER = """
 local found = redis.call('HMGET', KEYS[1], 'state', 'owner')
 if not found[1] or found[1] == 'delivered' then return 0 end
-if found[2] == ARGV[3] then
+if found[2] == ARGV[2] then
   redis.call('LSET', KEYS[2], -1, redis.call('LINDEX', KEYS[2], -1) .. 'delivered')
 end
 redis.call('HDEL', KEYS[1], 'owner', 'reason', 'answer')
-redis.call('HSET', KEYS[1], 'state', 'delivered', 'ended_at', now, 'case', ARGV[4])
-for _, key in ipairs({{KEYS[3], KEYS[6], KEYS[7]}}) do redis.call('ZREM', key, ARGV[2]) end
-redis.call('ZADD', KEYS[4], now, ARGV[2])
-redis.call('ZADD', KEYS[5], now, ARGV[2])
+redis.call('HSET', KEYS[1], 'state', 'delivered', 'ended_at', time, 'case', ARGV[3])
+for _, key in ipairs({KEYS[3], KEYS[6], KEYS[7]}) do redis.call('ZREM', key, ARGV[1]) end
+redis.call('ZADD', KEYS[4], now, ARGV[1])
+redis.call('ZADD', KEYS[5], now, ARGV[1])
 return 1
 """
 
-# KEYS: report, due, rejected, gave_up, halt. ARGV: now, id, give up after.
-_REPLAY = f"""{_CLOCK}
+# KEYS: report, due, rejected, gave_up, halt. ARGV: id, give up after.
+_REPLAY = """
 local state = redis.call('HGET', KEYS[1], 'state')
 if not state then return '' end
 if state == 'delivered' or state == 'sending' then return state end
 redis.call('DEL', KEYS[5])
-redis.call('ZREM', KEYS[3], ARGV[2])
-redis.call('ZREM', KEYS[4], ARGV[2])
+redis.call('ZREM', KEYS[3], ARGV[1])
+redis.call('ZREM', KEYS[4], ARGV[1])
 redis.call('HDEL', KEYS[1], 'ended_at')
-redis.call('HSET', KEYS[1], 'state', 'accepted', 'due_at', now, 'give_up_at', now + ARGV[3], 'tries', 0)
-redis.call('ZADD', KEYS[2], now, ARGV[2])
+redis.call('HSET', KEYS[1], 'state', 'accepted', 'due_at', now, 'give_up_at', now + ARGV[2], 'tries', 0)
+redis.call('ZADD', KEYS[2], now, ARGV[1])
 return 'accepted'
 """
 
-# KEYS: report, attempts, rejected, gave_up, discards. ARGV: now, id, reason, by whom.
-_DISCARD = f"""{_CLOCK}
+# KEYS: report, attempts, rejected, gave_up, discards. ARGV: id, reason, by whom.
+_DISCARD = """
 local found = redis.call('HMGET', KEYS[1], 'state', 'key', 'accepted_at')
 if not found[1] then return '' end
 if found[1] ~= 'rejected' and found[1] ~= 'gave_up' then return found[1] end
-redis.call('RPUSH', KEYS[5], cjson.encode({{
-  id = ARGV[2], state = found[1], accepted_at = found[3], discarded_at = string.format('%d', now),
-  reason = ARGV[3], by = ARGV[4]
-}}))
-redis.call('ZREM', KEYS[3], ARGV[2])
-redis.call('ZREM', KEYS[4], ARGV[2])
+redis.call('RPUSH', KEYS[5], cjson.encode({
+  id = ARGV[1], state = found[1], accepted_at = found[3], discarded_at = string.format('%d', time),
+  reason = ARGV[2], by = ARGV[3]
+}))
+redis.call('ZREM', KEYS[3], ARGV[1])
+redis.call('ZREM', KEYS[4], ARGV[1])
 redis.call('DEL', KEYS[1], KEYS[2], found[2])
 return 'discarded'
 """
 
 # KEYS: report, attempts, due, texts, delivered, rejected, gave_up.
-# ARGV: now, id, whether also one that the vendor has not got.
-_ERASE = f"""{_CLOCK}
+# ARGV: id, whether also one that the vendor has not got.
+_ERASE = """
 local found = redis.call('HMGET', KEYS[1], 'state', 'key')
 if not found[1] then return '' end
-if found[1] ~= 'delivered' and (found[1] == 'sending' or ARGV[3] ~= '1') then return found[1] end
+if found[1] ~= 'delivered' and (found[1] == 'sending' or ARGV[2] ~= '1') then return found[1] end
 redis.call('DEL', KEYS[1], KEYS[2], found[2])
-for i = 3, #KEYS do redis.call('ZREM', KEYS[i], ARGV[2]) end
+for i = 3, #KEYS do redis.call('ZREM', KEYS[i], ARGV[1]) end
 return 'erased'
 """
 
-# KEYS: report. ARGV: now, the content as it was, as it is to be.
+# KEYS: report. ARGV: the content as it was, as it is to be.
 _RECOVER = """
-if redis.call('HGET', KEYS[1], 'content') ~= ARGV[2] then return 0 end
-redis.call('HSET', KEYS[1], 'content', ARGV[3])
+if redis.call('HGET', KEYS[1], 'content') ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], 'content', ARGV[2])
 return 1
 """
 
 # KEYS: texts, delivered, rejected, gave_up.
-# ARGV: now, prefix of reports, of attempts, text kept for, kept for, how many at once.
-_TIDY = f"""{_CLOCK}
-local erased = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[4], 'LIMIT', 0, ARGV[6])
+# ARGV: prefix of reports, of attempts, text kept for, kept for, how many at once.
+_TIDY = """
+local erased = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[3], 'LIMIT', 0, ARGV[5])
 for _, id in ipairs(erased) do
-  redis.call('HDEL', ARGV[2] .. id, 'content', 'recovery')
+  redis.call('HDEL', ARGV[1] .. id, 'content', 'recovery')
   redis.call('ZREM', KEYS[1], id)
 end
 local removed = 0
 for i = 2, 4 do
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[i], '-inf', now - ARGV[5], 'LIMIT', 0, ARGV[6])) do
-    redis.call('DEL', ARGV[2] .. id, ARGV[3] .. id, redis.call('HGET', ARGV[2] .. id, 'key') or '')
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[i], '-inf', now - ARGV[4], 'LIMIT', 0, ARGV[5])) do
+    redis.call('DEL', ARGV[1] .. id, ARGV[2] .. id, redis.call('HGET', ARGV[1] .. id, 'key') or '')
     redis.call('ZREM', KEYS[i], id)
     redis.call('ZREM', KEYS[1], id)
     removed = removed + 1
   end
 end
-return {{#erased, removed}}
+return {#erased, removed}
 """
 
 
-# KEYS: due, delivered, rejected, gave_up. ARGV: now, prefix of reports, how many to look at.
-_STANDING = f"""{_CLOCK}
+# KEYS: due, delivered, rejected, gave_up. ARGV: prefix of reports, how many to look at.
+_STANDING = """
 local sending, oldest = 0, now
-for _, id in ipairs(redis.call('ZRANGE', KEYS[1], 0, ARGV[3] - 1)) do
-  local found = redis.call('HMGET', ARGV[2] .. id, 'state', 'accepted_at')
+for _, id in ipairs(redis.call('ZRANGE', KEYS[1], 0, ARGV[2] - 1)) do
+  local found = redis.call('HMGET', ARGV[1] .. id, 'state', 'since', 'accepted_at')
   if found[1] == 'sending' then sending = sending + 1 end
-  oldest = math.min(oldest, tonumber(found[2]) or now)
+  oldest = math.min(oldest, tonumber(found[2] or found[3]) or now)
 end
-local counts = {{sending, now - oldest}}
+local counts = {sending, now - oldest}
 for _, key in ipairs(KEYS) do counts[#counts + 1] = redis.call('ZCARD', key) end
 return counts
 """
+
+
+# KEYS: halt. Returns for how long, and from which time by the server's clock.
+_HALTED = "return {tonumber(redis.call('GET', KEYS[1]) or 0) - now, time}"
 
 
 class State(StrEnum):
@@ -374,7 +379,7 @@ class Recovered:
 class Outbox:
     """Keeps reports until the vendor has them. Every method raises REDIS_DOWN errors.
 
-    `clock` gives the time in milliseconds since 1970, for tests; the ledger's own clock when None.
+    `clock` and `monotonic` are those of `Steady`, for tests; the ledger's own clock and the process's when None.
     """
 
     def __init__(
@@ -384,27 +389,29 @@ class Outbox:
         peppers: Peppers,
         settings: BookingVendorSettings,
         clock: Callable[[], int] | None = None,
+        *,
+        monotonic: Callable[[], float] | None = None,
     ) -> None:
         self._ledger = ledger
         self._sealer = sealer
         self._peppers = peppers
         self._settings = settings
         self._recovery = RecoveryKey(settings.recovery_key) if settings.recovery_key else None
-        self._clock = clock
-        script = ledger.redis.register_script
-        self._accept: AsyncScript = script(_ACCEPT)
-        self._take_due: AsyncScript = script(_TAKE_DUE)
-        self._begin: AsyncScript = script(_BEGIN)
-        self._postpone: AsyncScript = script(_POSTPONE)
-        self._reject: AsyncScript = script(_REJECT)
-        self._release: AsyncScript = script(_RELEASE)
-        self._deliver: AsyncScript = script(_DELIVER)
-        self._replay: AsyncScript = script(_REPLAY)
-        self._discard: AsyncScript = script(_DISCARD)
-        self._erase: AsyncScript = script(_ERASE)
-        self._recover: AsyncScript = script(_RECOVER)
-        self._tidy: AsyncScript = script(_TIDY)
-        self._standing: AsyncScript = script(_STANDING)
+        script = Steady(ledger.redis, clock, monotonic, UNWATCHED).script
+        self._accept: SteadyScript = script(_ACCEPT)
+        self._take_due: SteadyScript = script(_TAKE_DUE)
+        self._begin: SteadyScript = script(_BEGIN)
+        self._postpone: SteadyScript = script(_POSTPONE)
+        self._reject: SteadyScript = script(_REJECT)
+        self._release: SteadyScript = script(_RELEASE)
+        self._deliver: SteadyScript = script(_DELIVER)
+        self._replay: SteadyScript = script(_REPLAY)
+        self._discard: SteadyScript = script(_DISCARD)
+        self._halted: SteadyScript = script(_HALTED)
+        self._erase: AsyncScript = ledger.redis.register_script(_ERASE)
+        self._recover: AsyncScript = ledger.redis.register_script(_RECOVER)
+        self._tidy: SteadyScript = script(_TIDY)
+        self._standing: SteadyScript = script(_STANDING)
 
     async def accept(self, citizen_ids: tuple[str, ...], content: Content, idempotency_key: str) -> Accepted:
         """Keeps a report; returns once it is on disk. The same key with the same text gives the first answer.
@@ -422,11 +429,11 @@ class Outbox:
         values = json.dumps([content.text, content.page, content.error_code], ensure_ascii=False).encode()
         sealed = self._sealer.seal(values, f"{_report(report_id)}#content")
         recovery = self._recovery.seal(values, f"{_report(report_id)}#recovery") if self._recovery else b""
-        keys = [_report(report_id), self._key(citizen_id, idempotency_key), f"{_PREFIX}rate:{citizen_id}", _DUE]
+        keys = [_report(report_id), self._key(citizen_id, idempotency_key), f"{_PREFIX}rate:{citizen_id}", _DUE, _CLOCK]
         verdict, *facts = await self._ledger.durably(
             self._accept,
             keys,
-            self._args(
+            [
                 report_id,
                 citizen_id,
                 sealed,
@@ -436,7 +443,7 @@ class Outbox:
                 ms(_HOUR),
                 ms(QUEUED_FOR),
                 recovery,
-            ),
+            ],
             repeatable=True,
         )
         if verdict == b"reused":
@@ -461,14 +468,14 @@ class Outbox:
 
         Each is given to one caller, and to another if nobody has begun it within QUEUED_FOR.
         """
-        due = await self._take_due(keys=[_DUE, _HALT], args=self._args(ms(QUEUED_FOR), at_once))
+        due = await self._take_due(keys=[_DUE, _HALT, _CLOCK], args=[ms(QUEUED_FOR), at_once])
         return tuple(report_id.decode() for report_id in due)
 
     async def begin(self, report_id: str, length: timedelta) -> Sending | None:
         """Makes the sending this run's own for `length`. None when it is not due, has ended or all is halted."""
         owner = secrets.token_hex(8)
-        keys = [_report(report_id), _attempts(report_id), _DUE, _HALT]
-        found = await self._begin(keys=keys, args=self._args(report_id, owner, ms(length)))
+        keys = [_report(report_id), _attempts(report_id), _DUE, _HALT, _CLOCK]
+        found = await self._begin(keys=keys, args=[report_id, owner, ms(length)])
         return Sending(report_id, owner, _datetime(found[1]), found[0]) if found else None
 
     def open(self, sending: Sending) -> Content:
@@ -484,8 +491,9 @@ class Outbox:
             _ended(State.DELIVERED),
             _TEXTS,
             *map(_ended, DEAD_LETTERS),
+            _CLOCK,
         ]
-        return bool(await self._deliver(keys=keys, args=self._args(sending.id, sending.owner, case)))
+        return bool(await self._deliver(keys=keys, args=[sending.id, sending.owner, case]))
 
     async def postpone(
         self, sending: Sending, reason: str, answer: bytes | None = None, retry_after: timedelta | None = None
@@ -498,7 +506,7 @@ class Outbox:
         args = (ms(self._settings.longest_wait), ms(retry_after or timedelta(0)))
         return _state(
             await self._postpone(
-                keys=keys, args=self._args(sending.id, sending.owner, reason, self._sealed(sending, answer), *args)
+                keys=keys, args=[sending.id, sending.owner, reason, self._sealed(sending, answer), *args]
             )
         )
 
@@ -506,7 +514,7 @@ class Outbox:
         """The vendor will never take it as it is. Returns as `postpone` does."""
         keys = self._ending(sending, _ended(State.REJECTED))
         sealed = self._sealed(sending, answer)
-        return _state(await self._reject(keys=keys, args=self._args(sending.id, sending.owner, reason, sealed)))
+        return _state(await self._reject(keys=keys, args=[sending.id, sending.owner, reason, sealed]))
 
     async def release(
         self, sending: Sending, reason: str, wait: timedelta = timedelta(0), halt: timedelta = timedelta(0)
@@ -516,13 +524,13 @@ class Outbox:
         `halt` keeps everything from being sent for so long. Returns as `postpone` does.
         """
         keys = self._ending(sending, _HALT)
-        args = self._args(sending.id, sending.owner, reason, ms(wait), ms(halt))
+        args: list[EncodableT] = [sending.id, sending.owner, reason, ms(wait), ms(halt)]
         return _state(await self._release(keys=keys, args=args))
 
     async def replay(self, report_id: str) -> None:
         """Sends a report anew, now and for as long as a new one; lifts a halt. Raises UnknownReport and WrongState."""
-        keys = [_report(report_id), _DUE, *map(_ended, DEAD_LETTERS), _HALT]
-        args = self._args(report_id, ms(self._settings.give_up_after))
+        keys = [_report(report_id), _DUE, *map(_ended, DEAD_LETTERS), _HALT, _CLOCK]
+        args: list[EncodableT] = [report_id, ms(self._settings.give_up_after)]
         state = _state(await self._ledger.durably(self._replay, keys, args))
         if state is None:
             raise UnknownReport(report_id)
@@ -531,8 +539,8 @@ class Outbox:
 
     async def discard(self, report_id: str, reason: str, by: str) -> None:
         """Removes a dead letter, and notes for good who did and why. Raises UnknownReport and WrongState."""
-        keys = [_report(report_id), _attempts(report_id), *map(_ended, DEAD_LETTERS), _DISCARDS]
-        found = await self._ledger.durably(self._discard, keys, self._args(report_id, reason, by))
+        keys = [_report(report_id), _attempts(report_id), *map(_ended, DEAD_LETTERS), _DISCARDS, _CLOCK]
+        found = await self._ledger.durably(self._discard, keys, [report_id, reason, by])
         if not found:
             raise UnknownReport(report_id)
         if found != b"discarded":
@@ -544,7 +552,7 @@ class Outbox:
         Raises UnknownReport, and WrongState while it is being sent, or when the vendor has not got it and that matters.
         """
         keys = [_report(report_id), _attempts(report_id), _DUE, _TEXTS, *map(_ended, ENDED)]
-        found = await self._ledger.durably(self._erase, keys, self._args(report_id, int(undelivered)))
+        found = await self._ledger.durably(self._erase, keys, [report_id, int(undelivered)])
         if not found:
             raise UnknownReport(report_id)
         if found != b"erased":
@@ -570,7 +578,7 @@ class Outbox:
                     lost += 1
                     continue
                 sealed = self._sealer.seal(values, f"{_report(report_id)}#content")
-                await self._ledger.durably(self._recover, [_report(report_id)], self._args(content, sealed))
+                await self._ledger.durably(self._recover, [_report(report_id)], [content, sealed])
                 recovered += 1
         return Recovered(recovered, lost)
 
@@ -588,16 +596,17 @@ class Outbox:
 
     async def tidy(self, at_once: int = 500) -> Tidied:
         """Erases and removes what has been kept long enough, at most so many of each kind."""
-        args = self._args(_report(""), _attempts(""), ms(TEXT_KEPT_FOR), ms(KEPT_FOR), at_once)
-        return Tidied(*await self._tidy(keys=[_TEXTS, *map(_ended, ENDED)], args=args))
+        args: list[EncodableT] = [_report(""), _attempts(""), ms(TEXT_KEPT_FOR), ms(KEPT_FOR), at_once]
+        return Tidied(*await self._tidy(keys=[_TEXTS, *map(_ended, ENDED), _CLOCK], args=args))
 
     async def record(self, report_id: str) -> Record | None:
         """What is kept of a report; None when there is none of that id."""
         pipeline = self._ledger.redis.pipeline(transaction=False)
         pipeline.hgetall(_report(report_id))
         pipeline.lrange(_attempts(report_id), 0, -1)
-        fields, attempts = await pipeline.execute()
-        return _record(report_id, fields, attempts) if fields else None
+        pipeline.hget(_CLOCK, "ahead")
+        fields, attempts, ahead = await pipeline.execute()
+        return _record(report_id, fields, attempts, int(float(ahead or 0))) if fields else None
 
     async def records(self, states: Iterable[State], limit: int = 100) -> list[Record]:
         """The reports in these states, the oldest first: by when they ended, or are due."""
@@ -612,9 +621,9 @@ class Outbox:
 
     async def standing(self, at_most: int = 10_000) -> Standing:
         """How the reports stand. Of those not ended, the `at_most` that are due first are looked at one by one."""
-        keys = [_DUE, *map(_ended, ENDED)]
+        keys = [_DUE, *map(_ended, ENDED), _CLOCK]
         sending, oldest, unended, delivered, rejected, gave_up = await self._standing(
-            keys=keys, args=self._args(_report(""), at_most)
+            keys=keys, args=[_report(""), at_most]
         )
         counts = {
             State.ACCEPTED: unended - sending,
@@ -634,20 +643,15 @@ class Outbox:
 
     async def halted_until(self) -> datetime | None:
         """Until when nothing is sent, as the vendor refused us; None when it is not so."""
-        until = await self._ledger.redis.get(_HALT)
-        seconds, microseconds = await self._ledger.redis.time()
-        now = self._clock() if self._clock else seconds * 1000 + microseconds // 1000
-        return _datetime(until) if until is not None and int(until) > now else None
+        left, now = await self._halted(keys=[_HALT, _CLOCK])
+        return _datetime(now + left) if left > 0 else None
 
     async def discards(self) -> list[dict[str, str]]:
         """Every discard there ever was, the oldest first: `id`, `state`, `reason`, `by`, and times in ms since 1970."""
         return [json.loads(line) for line in await self._ledger.redis.lrange(_DISCARDS, 0, -1)]
 
-    def _args(self, *args: EncodableT) -> list[EncodableT]:
-        return ["" if self._clock is None else self._clock(), *args]
-
     def _ending(self, sending: Sending, place: str) -> list[str]:
-        return [_report(sending.id), _attempts(sending.id), _DUE, place]
+        return [_report(sending.id), _attempts(sending.id), _DUE, place, _CLOCK]
 
     def _sealed(self, sending: Sending, answer: bytes | None) -> bytes:
         """The vendor's answer may repeat the text, so it is kept as the text is."""
@@ -693,7 +697,8 @@ def _state(answer: bytes) -> State | None:
     return State(answer.decode()) if answer else None
 
 
-def _record(report_id: str, fields: dict[bytes, bytes], attempts: list[bytes]) -> Record:
+def _record(report_id: str, fields: dict[bytes, bytes], attempts: list[bytes], ahead: int) -> Record:
+    """What waits goes by the steady clock, which is so much `ahead` of the ledger's own, and is told by that."""
     state = State(fields[b"state"].decode())
     reason, case, ended_at = fields.get(b"reason"), fields.get(b"case"), fields.get(b"ended_at")
     return Record(
@@ -701,8 +706,8 @@ def _record(report_id: str, fields: dict[bytes, bytes], attempts: list[bytes]) -
         citizen_id=fields[b"citizen"].decode(),
         state=state,
         accepted_at=_datetime(fields[b"accepted_at"]),
-        due_at=None if state in ENDED else _datetime(fields[b"due_at"]),
-        give_up_at=_datetime(fields[b"give_up_at"]),
+        due_at=None if state in ENDED else _datetime(float(fields[b"due_at"]) - ahead),
+        give_up_at=_datetime(float(fields[b"give_up_at"]) - ahead),
         ended_at=_datetime(ended_at) if ended_at else None,
         reason=reason.decode() if reason else None,
         case=case.decode() if case else None,
@@ -715,5 +720,5 @@ def _attempt(line: bytes) -> Attempt:
     return Attempt(_datetime(at), outcome or None)
 
 
-def _datetime(milliseconds: bytes | str | int) -> datetime:
+def _datetime(milliseconds: bytes | str | float) -> datetime:
     return datetime.fromtimestamp(int(float(milliseconds)) / 1000, UTC)

@@ -12,6 +12,8 @@ from redis.exceptions import ConnectionError as ConnectionFailed
 from redis.exceptions import RedisError, ResponseError
 from redis.typing import EncodableT
 
+from workers.steady import SteadyScript
+
 COMMAND_TIMEOUT = timedelta(seconds=2)
 """Longer than the cache's: an answer of the ledger waits for the disk."""
 _WAITAOF_SINCE = (7, 2)
@@ -54,7 +56,7 @@ class Ledger:
         await self.redis.ping()
 
     async def durably(
-        self, script: AsyncScript, keys: list[str], args: list[EncodableT], *, repeatable: bool = False
+        self, script: AsyncScript | SteadyScript, keys: list[str], args: list[EncodableT], *, repeatable: bool = False
     ) -> Any:  # noqa: ANN401 - what a script returns is known to who wrote it
         """What `script` returns, once what it wrote is on the ledger's disk.
 
@@ -70,18 +72,20 @@ class Ledger:
             await self.redis.connection_pool.disconnect(inuse_connections=False)
             return await self._durably(script, keys, args)
 
-    async def _durably(self, script: AsyncScript, keys: list[str], args: list[EncodableT]) -> Any:  # noqa: ANN401
+    async def _durably(  # as above
+        self, script: AsyncScript | SteadyScript, keys: list[str], args: list[EncodableT]
+    ) -> Any:  # noqa: ANN401
         if self._waits is None:
             await self.check()
         if not self._waits:
             return await script(keys=keys, args=args)
         async with self.redis.pipeline(transaction=False) as pipeline:
-            await script(keys=keys, args=args, client=pipeline)
+            asked = await _put_into(pipeline, script, keys, args)
             pipeline.execute_command("WAITAOF", 1, 0, self._disk_within_ms)
             answer, (on_our_disk, *_) = await pipeline.execute()
         if on_our_disk < 1:
             raise NotYetOnDisk("the ledger's disk is too slow")
-        return answer
+        return script.answer(keys, asked, answer) if isinstance(script, SteadyScript) else answer
 
     async def _greet(self, connection: AbstractConnection) -> None:
         """Signs in as redis-py does, and then looks at what this server promises."""
@@ -98,6 +102,19 @@ class Ledger:
         if known is not None and known != self._waits:
             # A command that was prepared for the other way must not be sent over this connection.
             raise LedgerNotDurable("the ledger's Redis writes otherwise than before; the next connection knows")
+
+
+async def _put_into(
+    pipeline: Any,  # noqa: ANN401 - redis-py's is generic in its strings
+    script: AsyncScript | SteadyScript,
+    keys: list[str],
+    args: list[EncodableT],
+) -> float:
+    """Returns when the time was told, for a script that goes by it."""
+    if isinstance(script, SteadyScript):
+        return await script.send(pipeline, keys, args)
+    await script(keys=keys, args=args, client=pipeline)
+    return 0.0
 
 
 async def _config(connection: AbstractConnection) -> dict[str, str]:
