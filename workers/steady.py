@@ -1,7 +1,7 @@
 """The clock of atomic scripts that compare times they keep: a server's own, and nothing changes when that is set.
 
-A server's clock may be set an hour back or a week ahead while times that were read from it are kept. What compares those
-goes by a `Steady` clock, which goes on by what has passed and by nothing else: docs/decisions/0029.
+A server's clock may be set an hour back or a week ahead while times that were read from it are kept. What compares
+those goes by a `Steady` clock, which goes on by what has passed and by nothing else: docs/decisions/0029.
 """
 
 import math

@@ -5,13 +5,17 @@
     timetable:taken:{udb}    sorted set: those of them for whom a message is on its way, by when it is taken for lost
     timetable:running:{udb}  sorted set: those who are being refreshed by the schedule, by when the lease of that ends
     timetable:paced:{udb}    until when the schedule's rate is used up
+    timetable:clock:{udb}    hash: the steady clock of the register
 
 The position is the data: a run takes what is due and moves it ahead in the same script, so that two runs never take the
-same citizen, and what a run took and lost is due again. Ids are opaque; times are the server's clock, in ms since 1970.
+same citizen, and what a run took and lost is due again. Ids are opaque; times are in ms since 1970, by the register's
+steady clock (`workers/steady.py`), so that setting the server's silences no schedule. `active` goes by the server's
+own, since it ends by the calendar: a clock that is wrong lengthens or shortens thirty days by as much.
 """
 
+import asyncio
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -20,6 +24,7 @@ from redis.commands.core import AsyncScript
 from redis.typing import EncodableT
 
 from workers.cache.scripts import NOW, ms
+from workers.steady import Steady, SteadyScript
 
 LEAST_AHEAD = 0.25
 """What part of the time ahead of an expiry is left for the refresh itself; over the rest the refreshes are spread."""
@@ -28,18 +33,21 @@ LOOKED_AT = 1000
 
 ACTIVE = "timetable:active"
 
-# KEYS: active, then the registers' due. ARGV: citizen, how long, at the latest until (or ''), then when each is due.
+# KEYS: active. ARGV: citizen, how long, at the latest until (or '').
 _NOTE = f"""{NOW}
 local ends = now + tonumber(ARGV[2])
 if ARGV[3] ~= '' then ends = math.min(ends, tonumber(ARGV[3])) end
 redis.call('ZADD', KEYS[1], ends, ARGV[1])
-for i = 2, #KEYS do redis.call('ZADD', KEYS[i], 'NX', now + tonumber(ARGV[i + 2]), ARGV[1]) end
 """
+
+# What follows goes by the steady clock; who is active, by the server's `time`.
+# KEYS: due. ARGV: citizen, in how many ms it is due.
+_ENTER = "redis.call('ZADD', KEYS[1], 'NX', now + tonumber(ARGV[2]), ARGV[1])"
 
 # KEYS: active, due, taken, paced.
 # ARGV: most, per second, burst, outstanding at the most, taken for, whether also early.
-_TAKE = f"""{NOW}
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
+_TAKE = f"""
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', time)
 redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now)
 local interval = 1000 / tonumber(ARGV[2])
 local burst = math.max(interval, tonumber(ARGV[3]))
@@ -67,7 +75,7 @@ return found
 """
 
 # KEYS: active, due, taken. ARGV: wait, citizens.
-_PUT_BACK = f"""{NOW}
+_PUT_BACK = """
 for i = 2, #ARGV do
   redis.call('ZREM', KEYS[3], ARGV[i])
   if redis.call('ZSCORE', KEYS[1], ARGV[i]) then redis.call('ZADD', KEYS[2], now + tonumber(ARGV[1]), ARGV[i]) end
@@ -75,10 +83,10 @@ end
 """
 
 # KEYS: active, due, taken.
-_LOOK = f"""{NOW}
+_LOOK = """
 local first = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')[2]
-return {{redis.call('ZCOUNT', KEYS[1], now, '+inf'), redis.call('ZCOUNT', KEYS[2], '-inf', now),
-  redis.call('ZCOUNT', KEYS[3], now, '+inf'), first and math.max(0, now - first) or 0}}
+return {redis.call('ZCOUNT', KEYS[1], time, '+inf'), redis.call('ZCOUNT', KEYS[2], '-inf', now),
+  redis.call('ZCOUNT', KEYS[3], now, '+inf'), first and math.max(0, now - first) or 0}
 """
 
 
@@ -97,14 +105,24 @@ class Standing:
 
 
 class Timetable:
-    """Notes activity, and hands out who is due. Every method raises REDIS_DOWN errors."""
+    """Notes activity, and hands out who is due; `clock` and `monotonic` are those of `Steady`, for tests.
 
-    def __init__(self, redis: Redis) -> None:
+    Every method raises REDIS_DOWN errors.
+    """
+
+    def __init__(
+        self,
+        redis: Redis,
+        clock: Callable[[], int] | None = None,
+        monotonic: Callable[[], float] | None = None,
+    ) -> None:
         self._redis = redis
+        script = Steady(redis, clock, monotonic).script
         self._note: AsyncScript = redis.register_script(_NOTE)
-        self._take: AsyncScript = redis.register_script(_TAKE)
-        self._put_back: AsyncScript = redis.register_script(_PUT_BACK)
-        self._look: AsyncScript = redis.register_script(_LOOK)
+        self._enter: SteadyScript = script(_ENTER)
+        self._take: SteadyScript = script(_TAKE)
+        self._put_back: SteadyScript = script(_PUT_BACK)
+        self._look: SteadyScript = script(_LOOK)
 
     async def note(
         self, citizen_id: str, length: timedelta, at_most_until: datetime | None, due_in: Mapping[str, timedelta]
@@ -114,8 +132,13 @@ class Timetable:
         `due_in` is per register how soon it is due; one that is in the timetable already keeps its place.
         """
         until: EncodableT = "" if at_most_until is None else round(at_most_until.timestamp() * 1000)
-        keys = [ACTIVE, *map(due_key, due_in)]
-        await self._note(keys=keys, args=[citizen_id, ms(length), until, *map(ms, due_in.values())])
+        await asyncio.gather(
+            self._note(keys=[ACTIVE], args=[citizen_id, ms(length), until]),
+            *(
+                self._enter(keys=[due_key(register), clock_key(register)], args=[citizen_id, ms(wait)])
+                for register, wait in due_in.items()
+            ),
+        )
 
     async def forget(self, citizen_id: str) -> None:
         """The schedule ends for this citizen at once: what is on its way for them will find that out."""
@@ -146,16 +169,17 @@ class Timetable:
         most. `early`: also who is not due yet, the next first.
         """
         args: list[EncodableT] = [most, per_second, ms(burst), outstanding, ms(taken_for), int(early)]
-        taken = await self._take(keys=[*_keys(register), f"timetable:paced:{{{register}}}"], args=args)
+        keys = [*_keys(register), f"timetable:paced:{{{register}}}", clock_key(register)]
+        taken = await self._take(keys=keys, args=args)
         return tuple(citizen.decode() for citizen in taken)
 
     async def put_back(self, register: str, citizen_ids: Iterable[str], wait: timedelta) -> None:
         """What was taken was not done, or had not to be: it is due after `wait`."""
-        await self._put_back(keys=_keys(register), args=[ms(wait), *citizen_ids])
+        await self._put_back(keys=[*_keys(register), clock_key(register)], args=[ms(wait), *citizen_ids])
 
     async def look(self, register: str) -> Standing:
         """How the schedule of a register stands."""
-        active, due, taken, lag = await self._look(keys=_keys(register))
+        active, due, taken, lag = await self._look(keys=[*_keys(register), clock_key(register)])
         return Standing(active, due, taken, timedelta(milliseconds=lag))
 
 
@@ -186,6 +210,11 @@ def taken_key(register: str) -> str:
 def running_key(register: str) -> str:
     """The key of the citizens who are being refreshed by the schedule."""
     return f"timetable:running:{{{register}}}"
+
+
+def clock_key(register: str) -> str:
+    """The key of the steady clock by which a register's timetable and leases go."""
+    return f"timetable:clock:{{{register}}}"
 
 
 def _keys(register: str) -> list[str]:
