@@ -5,10 +5,17 @@ import signal
 import time
 
 import pytest
+from redis.asyncio import Connection, SSLConnection, UnixDomainSocketConnection
 from redis.exceptions import ResponseError
 
 from ops.local import RedisServer
-from workers.connections import REDIS_DOWN, connect, server_within
+from portal.api.problems import Problem
+from portal.api.state import RefreshLimit
+from workers.cache.ledger import Ledger
+from workers.connections import _OURS, REDIS_DOWN, _Ours, connect, server_within
+from workers.domain.cpr import Cpr
+from workers.queues import Queues, publish
+from workers.refresh import Citizen
 
 pytestmark = pytest.mark.xdist_group("processes")
 
@@ -34,6 +41,114 @@ async def test_after_a_restart_no_command_fails_over_a_connection_that_was_kept(
     await asyncio.to_thread(server.stop)
     await asyncio.to_thread(server.start)
     assert [await client.incr("count") for _ in range(2 * kept)] == list(range(1, 2 * kept + 1))
+
+
+async def get(redis, _):
+    return await redis.get("key")
+
+
+async def pipeline(redis, _):
+    return (await redis.pipeline(transaction=False).get("key").execute())[0]
+
+
+async def transaction(redis, _):
+    return (await redis.pipeline(transaction=True).get("key").execute())[0]
+
+
+async def script(redis, _):
+    return await redis.register_script("return redis.call('GET', KEYS[1])")(keys=["key"])
+
+
+async def durably(redis, ledger):
+    written = redis.register_script("redis.call('INCR', 'count') return redis.call('GET', KEYS[1])")
+    return await ledger.durably(written, ["key"], [])
+
+
+async def subscription(redis, _):
+    async with redis.pubsub() as pubsub:
+        await pubsub.subscribe("channel")
+        return b"value"
+
+
+@pytest.fixture
+async def ledger(empty_redis):
+    it = Ledger(empty_redis["ledger"].url)
+    yield it
+    await it.close()
+
+
+async def cut(server, *clients):
+    """Every connection is closed by the server while it is kept and idle."""
+    for client in clients:
+        kept = [await client.connection_pool.get_connection() for _ in range(5)]
+        for connection in kept:
+            await client.connection_pool.release(connection)
+    with server.client() as other:
+        other.set("key", "value")
+        other.client_kill_filter(skipme=True, _type="normal")
+
+
+@pytest.mark.parametrize("processed", [True, False], ids=["as the loop knows", "as only the kernel knows"])
+@pytest.mark.parametrize("command", [get, pipeline, transaction, script, durably, subscription])
+async def test_no_command_to_the_ledger_fails_because_a_kept_connection_was_closed(
+    empty_redis, ledger, command, processed
+):
+    """None of them is sent twice: what the ledger is told may not be."""
+    for _ in range(3):
+        await cut(empty_redis["ledger"], ledger.redis)
+        if processed:
+            await asyncio.sleep(0.01)
+        assert await command(ledger.redis, ledger) == b"value"
+    if command is durably:
+        assert await ledger.redis.get("count") == b"3"
+
+
+@pytest.mark.parametrize("command", [get, pipeline, transaction, script, subscription])
+async def test_no_command_to_another_server_fails_because_a_kept_connection_was_closed(empty_redis, command):
+    for role in ("broker", "cache"):
+        client = connect(empty_redis[role].url)
+        await cut(empty_redis[role], client)
+        assert await command(client, None) == b"value"
+        await client.aclose()
+
+
+async def test_over_tls_and_a_socket_file_it_is_so_too():
+    assert set(_OURS) == {Connection, SSLConnection, UnixDomainSocketConnection}
+    for scheme in ("redis", "rediss"):
+        kind = Ledger(f"{scheme}://127.0.0.1:1/0").redis.connection_pool.connection_class
+        assert issubclass(kind, _Ours)
+    assert issubclass(connect("unix:///nowhere").connection_pool.connection_class, _Ours)
+
+
+def test_no_message_fails_to_be_published_because_a_kept_connection_was_closed(app, empty_redis):
+    publish("udb.alive", ["udb"], "udb")
+    with empty_redis["broker"].client() as client:
+        before = client.llen("udb")
+        client.client_kill_filter(skipme=True, _type="normal")
+        publish("udb.alive", ["udb"], "udb")
+        assert client.llen("udb") == before + 1
+
+
+def test_no_look_at_the_queues_fails_because_a_kept_connection_was_closed(app, make_settings, empty_redis):
+    queues = Queues(make_settings())
+    try:
+        for _ in range(3):
+            assert queues.look(["udb"]).dead_letters == 0
+            with empty_redis["broker"].client() as client:
+                client.client_kill_filter(skipme=True, _type="normal")
+    finally:
+        queues.close()
+
+
+async def test_no_refresh_is_uncounted_because_a_kept_connection_was_closed(services, empty_redis):
+    limit = RefreshLimit(services.settings, services)
+    citizen = Citizen(Cpr.parse("6102991234"), frozenset(), education_order=False)
+    for _ in range(services.settings.refreshes_per_minute):
+        await cut(empty_redis["broker"], services.coordination)
+        await limit.check(citizen)
+    await cut(empty_redis["broker"], services.coordination)
+    with pytest.raises(Problem):
+        await limit.check(citizen)
 
 
 async def test_without_a_server_a_command_fails_at_once(server, client):

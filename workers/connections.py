@@ -2,19 +2,29 @@
 
 import asyncio
 import math
+import select
 from collections import deque
 from collections.abc import Sequence
 from datetime import timedelta
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
-from redis.asyncio import BlockingConnectionPool, Connection, Redis, SSLConnection, UnixDomainSocketConnection
+from redis.asyncio import (
+    BlockingConnectionPool,
+    Connection,
+    ConnectionPool,
+    Redis,
+    SSLConnection,
+    UnixDomainSocketConnection,
+)
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.connection import HiredisRespSerializer
 from redis.exceptions import ConnectionError as ConnectionFailed
 from redis.exceptions import RedisError, ResponseError
 from redis.typing import EncodableT
+
+PoolT = TypeVar("PoolT", bound=ConnectionPool)
 
 COMMAND_TIMEOUT = timedelta(milliseconds=500)
 CONNECTIONS = 32
@@ -25,8 +35,19 @@ REDIS_DOWN = (RedisError, OSError, TimeoutError)
 """What a command raises when its server is gone, frozen, full or refuses us."""
 
 
-class _Packing:
-    """A connection that has its commands packed by hiredis, as redis-py's synchronous one has."""
+class _Ours:
+    """A connection that finds out before it is used that the server has closed it, and has hiredis pack its commands.
+
+    redis-py asks whether there is something to read, and takes no notice of the answer where a server may send of its
+    own accord (RESP3): the first command over a connection that was closed while it was idle failed. What the kernel
+    knows of the other end is asked instead, so that nothing needs to be read, and nothing is sent twice for it.
+    """
+
+    async def connect(self: Any) -> None:
+        """redis-py's, which a pool calls before it gives a connection away."""
+        if self.is_connected and _is_closed(self._writer):
+            await self.disconnect(nowait=True)
+        await super().connect()  # type: ignore[misc] # it is one of redis-py's kinds
 
     def pack_command(self, *args: EncodableT) -> list[bytes]:
         """The command in Redis' protocol."""
@@ -35,9 +56,25 @@ class _Packing:
 
 
 _PACKER = HiredisRespSerializer()
-_PACKING: dict[type, type] = {
-    kind: type(kind.__name__, (_Packing, kind), {}) for kind in (Connection, SSLConnection, UnixDomainSocketConnection)
+_OURS: dict[type, type] = {
+    kind: type(kind.__name__, (_Ours, kind), {}) for kind in (Connection, SSLConnection, UnixDomainSocketConnection)
 }
+_CLOSED = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR
+
+
+def _is_closed(writer: asyncio.StreamWriter) -> bool:
+    """Whether the other end has closed, or the connection is broken."""
+    if writer.is_closing():
+        return True
+    asked = select.poll()
+    asked.register(writer.get_extra_info("socket").fileno(), _CLOSED)
+    return bool(asked.poll(0))
+
+
+def with_our_connections(pool: PoolT) -> PoolT:
+    """The pool, whose connections know before they are used whether they are still open: every pool of ours is so."""
+    pool.connection_class = _OURS[pool.connection_class]
+    return pool
 
 
 class Client(Redis):
@@ -170,8 +207,8 @@ class server_within:  # noqa: N801 - reads as asyncio.timeout does
 def connect(url: str, timeout: timedelta = COMMAND_TIMEOUT) -> Client:
     """A client whose commands take at most `timeout`; raises REDIS_DOWN errors.
 
-    A command whose connection turns out to be closed is sent once more over a new one: after a restart of the server
-    every kept connection is, and only the first command over each finds out. Every script here may be run twice.
+    A command whose connection is closed while it is on its way is sent once more over a new one. Every script here may
+    be run twice.
     """
     seconds = timeout.total_seconds()
     pool = BlockingConnectionPool.from_url(
@@ -183,6 +220,5 @@ def connect(url: str, timeout: timedelta = COMMAND_TIMEOUT) -> Client:
         retry=Retry(NoBackoff(), 1, supported_errors=(ConnectionFailed,)),
         health_check_interval=0,
     )
-    pool.connection_class = _PACKING[pool.connection_class]
-    client: Client = Client.from_pool(pool)  # type: ignore[assignment] # it is of the class that it is called on
+    client: Client = Client.from_pool(with_our_connections(pool))  # type: ignore[assignment] # it is of the class that it is called on
     return client

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from redis.asyncio import Redis
+from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -12,6 +12,7 @@ from redis.exceptions import ConnectionError as ConnectionFailed
 from redis.exceptions import RedisError, ResponseError
 from redis.typing import EncodableT
 
+from workers.connections import with_our_connections
 from workers.steady import SteadyScript
 
 COMMAND_TIMEOUT = timedelta(seconds=2)
@@ -38,14 +39,16 @@ class Ledger:
         seconds = timeout.total_seconds()
         self._disk_within_ms = round(seconds * 500)
         self._waits: bool | None = None
-        self.redis = Redis.from_url(
+        pool = ConnectionPool.from_url(
             url,
             socket_timeout=seconds,
             socket_connect_timeout=seconds,
+            # Not every script may be run twice; a connection that was closed before is known to be without that.
             retry=Retry(NoBackoff(), 0),
             health_check_interval=0,
             redis_connect_func=self._greet,
         )
+        self.redis = Redis.from_pool(with_our_connections(pool))
 
     async def close(self) -> None:
         """Closes every connection."""
