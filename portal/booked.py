@@ -19,7 +19,18 @@ _NOTE = f"""{NOW}
 redis.call('HSET', KEYS[1], ARGV[1], now)
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 """
-_READ = "return redis.call('HGETALL', KEYS[1])"
+# KEYS: the citizen's. What was booked at a time that has not come was booked before the clock was set back: now, at the
+# latest, or the deadline would be hidden for as much longer.
+_READ = f"""{NOW}
+local found = redis.call('HGETALL', KEYS[1])
+for i = 2, #found, 2 do
+  if tonumber(found[i]) > now then
+    found[i] = string.format('%d', now)
+    redis.call('HSET', KEYS[1], found[i - 1], found[i])
+  end
+end
+return found
+"""
 
 
 class Booked:

@@ -1,15 +1,13 @@
 """What the API's routes work with, and who is asking: FastAPI's dependencies."""
 
 import math
-import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
-from limits import RateLimitItemPerMinute
-from limits.aio.storage import RedisStorage
-from limits.aio.strategies import SlidingWindowCounterRateLimiter
 
 from config.settings import Settings
 from portal.api.pages import Pages, today
@@ -17,10 +15,26 @@ from portal.api.problems import Problem, Type
 from portal.api.tokens import Caller, InvalidToken, KeysUnavailable, Tokens
 from portal.banner import Banner
 from portal.booked import Booked
-from workers import refresh
+from workers import names, refresh
+from workers.cache.scripts import ms
 from workers.connections import REDIS_DOWN
 from workers.refresh import Citizen
 from workers.runtime import Services
+from workers.steady import Steady
+
+MINUTE = timedelta(minutes=1)
+
+# KEYS: when a citizen asked. ARGV: how often they may, within how many ms, a name for this time. Returns 0, or in how
+# many ms they may again.
+_ASK = """
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2])
+if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[1]) then
+  return redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2] + ARGV[2] - now
+end
+redis.call('ZADD', KEYS[1], now, ARGV[3])
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return 0
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,34 +51,33 @@ class Portal:
 
 
 class RefreshLimit:
-    """How often a citizen may ask for a refresh, over all processes together."""
+    """How often a citizen may ask for a refresh, over all processes together.
 
-    def __init__(self, settings: Settings, services: Services) -> None:
-        url = settings.coordination.replace("unix://", "redis+unix://")
-        storage = RedisStorage(
-            f"async+{url}",
-            implementation="redispy",
-            key_prefix="limits",
-            connection_pool=services.coordination.connection_pool,  # type: ignore[arg-type]
-        )
-        self._services = services
-        self._limiter = SlidingWindowCounterRateLimiter(storage)
-        self._limit = RateLimitItemPerMinute(settings.refreshes_per_minute)
+    By a steady clock: an expiry of Redis' own, which is what libraries count by, lasts for as much longer as its clock
+    is set back. `clock` and `monotonic` are those of `Steady`, for tests.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        services: Services,
+        clock: Callable[[], int] | None = None,
+        monotonic: Callable[[], float] | None = None,
+    ) -> None:
+        self._citizens = services.citizens
+        self._most = settings.refreshes_per_minute
+        self._ask = Steady(services.coordination, clock, monotonic).script(_ASK)
 
     async def check(self, citizen: Citizen) -> None:
         """Counts a request. Raises Problem when there were too many; without Redis there is nothing to spare."""
-        who = self._services.citizens.id_of(citizen.cpr)
+        keys = [f"limits:refresh:{self._citizens.id_of(citizen.cpr)}", "limits:clock"]
         try:
-            if await self._limiter.hit(self._limit, "refresh", who):
-                return
-            reset = (await self._limiter.get_window_stats(self._limit, "refresh", who)).reset_time
+            wait = await self._ask(keys=keys, args=[self._most, ms(MINUTE), names.name()])
         except REDIS_DOWN:
             return
-        raise Problem(
-            Type.RATE_LIMITED,
-            f"more than {self._limit.amount} refreshes within a minute",
-            retry_after=max(1, min(60, math.ceil(reset - time.time()))),
-        )
+        if wait > 0:
+            detail = f"more than {self._most} refreshes within a minute"
+            raise Problem(Type.RATE_LIMITED, detail, retry_after=math.ceil(wait / 1000))
 
 
 def portal_of(request: Request) -> Portal:

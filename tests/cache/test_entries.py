@@ -197,3 +197,66 @@ async def test_nothing_is_left_of_an_entry_that_is_erased(entries):
     assert await entries.erase(ME, ["su", "udb"]) == 1
     assert (await read(entries)).sections is None
     assert (await read(entries, OTHER)).sections is not None
+
+
+async def clock_is_set_back(cache, by, citizen=ME):
+    """What is kept says the same as after that: each of its times is so much later than the clock."""
+    key = entry_key(citizen, "su")
+    for name in await cache.hkeys(key):
+        if name.endswith((b"_at", b"_until")):
+            await cache.hincrby(key, name, by // timedelta(milliseconds=1))
+
+
+BACK = [HOUR, 8 * 24 * HOUR]
+
+
+@pytest.mark.parametrize("read_before", [True, False])
+@pytest.mark.parametrize("back", BACK)
+async def test_after_the_clock_was_set_back_a_new_fetch_takes_the_place_of_what_is_kept(
+    entries, cache, back, read_before
+):
+    await store(entries, 1)
+    await clock_is_set_back(cache, back)
+    if read_before:
+        assert (await read(entries)).sections == {"su_attempts": [{"count": 1}]}
+    assert await store(entries, 2)
+    entry = await read(entries)
+    assert (entry.sections, entry.fresh) == ({"su_attempts": [{"count": 2}]}, True)
+
+
+async def test_a_worker_that_stood_still_replaces_nothing_because_the_clock_was_set_back(entries, cache):
+    await store(entries, 2)
+    await clock_is_set_back(cache, HOUR)
+    assert not await store(entries, 1, age=2 * HOUR)
+    assert not await fail(entries, age=2 * HOUR)
+
+
+@pytest.mark.parametrize("back", BACK)
+async def test_after_the_clock_was_set_back_data_are_shown_no_longer_than_from_now_on_and_asked_for(
+    entries, cache, back
+):
+    await store(entries, 2)
+    await clock_is_set_back(cache, back)
+    for _ in range(2):
+        entry = await read(entries)
+        assert (entry.sections, entry.fresh) == ({"su_attempts": [{"count": 2}]}, False)
+        assert entry.fetched_at <= entry.read_at
+    assert 71 * HOUR < timedelta(milliseconds=await cache.pttl(entry_key(ME, "su"))) <= 72 * HOUR
+
+
+@pytest.mark.parametrize("back", BACK)
+async def test_after_the_clock_was_set_back_no_page_waits_and_no_failure_keeps_others_from_asking(entries, cache, back):
+    await entries.mark_pending(ME, {"su": 15 * SECOND})
+    await clock_is_set_back(cache, back)
+    assert not (await read(entries)).pending
+    await fail(entries)
+    assert (await read(entries)).failure == "timeout"
+    await clock_is_set_back(cache, back)
+    entry = await read(entries)
+    assert (entry.failure, entry.retry_after) == (None, None)
+
+
+async def test_an_entry_of_the_edition_before_is_pending_as_it_was(entries, cache):
+    await entries.mark_pending(ME, {"su": 15 * SECOND})
+    await cache.hdel(entry_key(ME, "su"), "pending_at")
+    assert (await read(entries)).pending

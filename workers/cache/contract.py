@@ -38,6 +38,7 @@ def schema() -> dict[str, Any]:
             "failure": {"type": "string", "description": "Reason of the last failure; counts until retry_at"},
             "failed_at": _MILLISECONDS,
             "retry_at": _MILLISECONDS,
+            "pending_at": _MILLISECONDS,
             "pending_until": _MILLISECONDS,
         },
         "required": ["v"],

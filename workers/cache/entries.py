@@ -2,6 +2,10 @@
 
 A failure never overwrites data, and older data never overwrite newer. All times are the cache server's own clock, as
 milliseconds since 1970, so that no two machines need agree; a caller says how long ago its fetch began.
+
+Portals in other languages read them beside TIME, so they are that clock's and no other. When it is set back, what is
+kept lies ahead of it, which nothing can: a time that says when something was is never after now, and what was to last
+from it lasts from now at the most, is no longer fresh, and stands in nobody's way. docs/decisions/0029.
 """
 
 import json
@@ -27,20 +31,28 @@ log = structlog.get_logger()
 FORMAT = b"1"
 """The version of an entry's fields, as in docs/cache-contract.md; an entry of another version is as good as none."""
 
+WITHOUT_CLOCK = timedelta(minutes=1)
+"""How long ago a fetch may have begun that takes the place of data from a time that has not come, as the clock was set
+back: which are the newer cannot be told, but there are no two fetches within one lease."""
+
+_OLDER = f"""
+local known = tonumber(redis.call('HGET', KEYS[1], 'fetched_at'))
+local age = tonumber(ARGV[3])
+if known and known > now - age and (known <= now or age > {ms(WITHOUT_CLOCK)}) then return 0 end
+"""
+
 _EXPIRE_LAST = """
 local function expire_last(key, at)
   if at > now + math.max(redis.call('PTTL', key), 0) then redis.call('PEXPIREAT', key, at) end
 end
 """
 
-_STORE = f"""{NOW}
+_STORE = f"""{NOW}{_OLDER}
 -- KEYS: entry. ARGV: format, data, age, fresh, usable, channel, event (times in ms).
-local fetched = now - tonumber(ARGV[3])
-local known = tonumber(redis.call('HGET', KEYS[1], 'fetched_at'))
-if known and known > fetched then return 0 end
+local fetched = now - age
 redis.call('HSET', KEYS[1], 'v', ARGV[1], 'data', ARGV[2], 'fetched_at', fetched,
   'fresh_until', fetched + tonumber(ARGV[4]), 'usable_until', fetched + tonumber(ARGV[5]))
-redis.call('HDEL', KEYS[1], 'failed_at', 'failure', 'retry_at', 'pending_until')
+redis.call('HDEL', KEYS[1], 'failed_at', 'failure', 'retry_at', 'pending_at', 'pending_until')
 redis.call('PEXPIREAT', KEYS[1], fetched + tonumber(ARGV[5]))
 redis.call('PUBLISH', ARGV[6], ARGV[7])
 return 1
@@ -51,13 +63,11 @@ _OUTDATE = f"""{NOW}
 if redis.call('HEXISTS', KEYS[1], 'data') == 1 then redis.call('HSET', KEYS[1], 'fresh_until', now) end
 """
 
-_FAIL = f"""{NOW}{_EXPIRE_LAST}
+_FAIL = f"""{NOW}{_OLDER}{_EXPIRE_LAST}
 -- KEYS: entry. ARGV: format, reason, age, retry, channel, event (times in ms).
-local known = tonumber(redis.call('HGET', KEYS[1], 'fetched_at'))
-if known and known > now - tonumber(ARGV[3]) then return 0 end
 local retry_at = now + tonumber(ARGV[4])
 redis.call('HSET', KEYS[1], 'v', ARGV[1], 'failure', ARGV[2], 'failed_at', now, 'retry_at', retry_at)
-redis.call('HDEL', KEYS[1], 'pending_until')
+redis.call('HDEL', KEYS[1], 'pending_at', 'pending_until')
 expire_last(KEYS[1], retry_at)
 redis.call('PUBLISH', ARGV[5], ARGV[6])
 return 1
@@ -67,7 +77,7 @@ _PENDING = f"""{NOW}{_EXPIRE_LAST}
 -- KEYS: entries. ARGV: format, then for each entry how many ms it may be pending.
 for i, key in ipairs(KEYS) do
   local ends = now + tonumber(ARGV[i + 1])
-  redis.call('HSET', key, 'v', ARGV[1], 'pending_until', ends)
+  redis.call('HSET', key, 'v', ARGV[1], 'pending_at', now, 'pending_until', ends)
   expire_last(key, ends)
 end
 """
@@ -76,7 +86,19 @@ end
 _READ = f"""{NOW}
 -- KEYS: entries. One command for all of them: what is read at each page is paid for at each page.
 local found = {{now}}
-for i, key in ipairs(KEYS) do found[i + 1] = redis.call('HGETALL', key) end
+for i, key in ipairs(KEYS) do
+  local ahead = (tonumber(redis.call('HGET', key, 'fetched_at')) or 0) - now
+  if ahead > 0 then
+    local kept = redis.call('HMGET', key, 'fresh_until', 'usable_until')
+    local fresh, usable = tonumber(kept[1]), tonumber(kept[2])
+    if fresh and usable then
+      usable = string.format('%d', usable - ahead)
+      redis.call('HSET', key, 'fetched_at', now, 'fresh_until', math.min(fresh, now), 'usable_until', usable)
+      redis.call('PEXPIREAT', key, usable)
+    end
+  end
+  found[i + 1] = redis.call('HGETALL', key)
+end
 return found
 """
 
@@ -193,13 +215,13 @@ class Entries:
 
     async def unmark_pending(self, citizen_id: str, register: str) -> None:
         """Takes that note back, when the fetch could not be started."""
-        await self._redis.hdel(entry_key(citizen_id, register), "pending_until")
+        await self._redis.hdel(entry_key(citizen_id, register), "pending_at", "pending_until")
 
     def _parsed(self, key: str, fields: dict[bytes, bytes], now: int) -> Entry:
         if fields.get(b"v") != FORMAT:
             return Entry(_datetime(now))
         retry_at = int(fields.get(b"retry_at", 0))
-        remembered = retry_at > now
+        remembered = int(fields.get(b"failed_at", 0)) <= now < retry_at
         usable = int(fields.get(b"usable_until", 0)) > now
         return Entry(
             _datetime(now),
@@ -207,7 +229,7 @@ class Entries:
             fetched_at=_datetime(int(fields[b"fetched_at"])) if usable else None,
             fresh_until=_datetime(int(fields[b"fresh_until"])) if usable else None,
             fresh=usable and int(fields[b"fresh_until"]) > now,
-            pending=int(fields.get(b"pending_until", 0)) > now,
+            pending=int(fields.get(b"pending_at", 0)) <= now < int(fields.get(b"pending_until", 0)),
             failure=fields[b"failure"].decode() if remembered else None,
             retry_after=timedelta(milliseconds=retry_at - now) if remembered else None,
         )

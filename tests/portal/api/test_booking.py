@@ -102,6 +102,15 @@ async def test_what_dfdg_says_long_after_the_booking_goes_before_what_we_remembe
     assert len((await client.get("/v1/calendar")).json()["deadlines"]) == 1
 
 
+async def test_a_deadline_is_hidden_for_no_longer_because_the_clock_was_set_back(client, services):
+    await book(client, (await free(client))[0]["id"])
+    key = f"booked:{{{services.citizens.id_of(Cpr.parse(ME))}}}"
+    in_an_hour = round((time.time() + 3600) * 1000)
+    await services.cache.hset(key, DEADLINE, in_an_hour)
+    assert (await client.get("/v1/calendar")).json()["deadlines"] == []
+    assert abs(int(await services.cache.hget(key, DEADLINE)) - in_an_hour + 3_600_000) < 60_000
+
+
 async def test_a_double_click_at_the_same_moment_books_once_and_both_get_the_same_answer(client, control):
     chosen = (await free(client))[0]["id"]
     answers = await asyncio.gather(*(book(client, chosen) for _ in range(5)))
