@@ -194,6 +194,18 @@ async def test_what_has_been_kept_long_enough_is_removed_and_the_rest_is_still_w
     assert b'"event":"removed"' in log.files[0].read_bytes()
 
 
+async def test_a_clock_that_is_years_ahead_removes_nothing(log):
+    await log.fill()
+    today = datetime.now(UTC).date()
+    journal = log.journal(today=lambda: today + timedelta(days=10_000))
+    await journal.tidy()
+    await journal.close()
+    verdict = await log.verify()
+    assert verdict.intact
+    assert len(audit.concerning(log.directory, {ME})) == 5
+    assert not any(b'"event":"removed"' in file.read_bytes() for file in log.files)
+
+
 async def test_a_chain_that_nobody_holds_any_more_is_removed_whole_when_it_is_old(log):
     today = datetime.now(UTC).date()
     olds = [log.journal(today=lambda: today - timedelta(days=200)) for _ in range(2)]

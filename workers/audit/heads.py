@@ -7,6 +7,7 @@ of it is gone, shows by its head on another machine.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from typing import Any
 
 from redis.typing import EncodableT
@@ -66,6 +67,11 @@ class Heads:
                 Position(floor["seq"], floor["hash"]) if floor else Position(),
             )
         return found
+
+    async def today(self) -> date:
+        """The day, in UTC, by the ledger's clock."""
+        seconds, _ = await self._ledger.redis.time()
+        return datetime.fromtimestamp(seconds, UTC).date()
 
     async def put(self, chain: str, position: Position, *, closed: bool) -> bool:
         """Moves a chain's head forward. False when it is further already: then this is not that chain any more."""

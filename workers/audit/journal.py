@@ -157,10 +157,12 @@ class Journal:
     async def tidy(self) -> None:
         """Removes the files that have been kept long enough, and writes down that it did. Raises none of our errors.
 
-        The ledger is told first from where on a chain is still kept, so that a file which somebody else removes shows.
+        What is removed is gone for good, so one clock that is set years ahead is not enough for it: a day has come when
+        this machine's and the ledger's both say so. The ledger is told first from where on a chain is still kept, so
+        that a file which somebody else removes shows.
         """
-        before = self._today() - self._settings.audit_kept_for
         try:
+            before = min(self._today(), await self._heads.today()) - self._settings.audit_kept_for
             await self._open()
             if self._chain is None:
                 return
