@@ -84,7 +84,8 @@ class Sessions:
             session = Session.model_validate_json(opened)
         except (binascii.Error, UnicodeError, ValueError, Unreadable, ValidationError):
             return None
-        return session if session.expires > time.time() else None
+        # One that is to last longer than any was begun by a clock that was ahead, and has no end that could be trusted.
+        return session if 0 < session.expires - time.time() <= LASTS_SECONDS else None
 
     def write(self, response: Response, session: Session) -> None:
         """Gives the browser this session in place of the one it has."""

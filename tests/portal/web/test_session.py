@@ -58,6 +58,14 @@ def test_a_session_ends_after_an_hour_whatever_the_browser_says(monkeypatch):
     assert sessions().read(cookie) is None
 
 
+def test_a_session_that_began_while_the_clock_was_ahead_is_none_once_it_is_right(monkeypatch):
+    now = module.time.time()
+    monkeypatch.setattr(module.time, "time", lambda: now + 8 * 86_400)
+    cookie = value(Session.begin(USER))
+    monkeypatch.setattr(module.time, "time", lambda: now)
+    assert sessions().read(cookie) is None
+
+
 def test_the_cookie_is_out_of_scripts_reach_and_of_other_sites():
     flags = {part.strip().lower() for part in written(Session.begin(USER)).split(";")[1:]}
     assert {"httponly", "samesite=lax", "path=/"} <= flags
