@@ -15,8 +15,8 @@ from tests.ops.test_cli import NUMBER
 ASCII = {"PYTHONIOENCODING": "ascii"}
 C_LOCALE = {"LANG": "C", "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
 TOLD = (
-    ("status",), ("status", "--json"), ("doctor",), ("doctor", "--json"), ("reports", "list"), ("queue", "dead", "list"),
-    ("queue", "dead", "list", "--json"), ("page",), ("keys", "status"), ("breaker", "quarantine", "list"), ("--help",),
+    ("status",), ("status", "--json"), ("doctor",), ("doctor", "--json"), ("reports", "list"),
+    ("queue", "dead", "list"), ("queue", "dead", "list", "--json"), ("page",), ("keys", "status"), ("breaker", "quarantine", "list"), ("--help",),
     ("refresh", "--help"), ("audit", "verify"),
 )  # fmt: skip
 """Commands that look and change nothing, and `page`, whose Danish no ASCII console has."""
