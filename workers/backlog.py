@@ -1,8 +1,8 @@
 """Which queues are long already: what happens by itself is not sent to those, so that none grows without end.
 
-A queue that nobody consumes would get what the schedule sends for as long as nobody starts its worker: 107 MiB a day,
-over all of them, until the broker has no room for anybody's messages. Each message of the schedule is one of many that
-are alike, and the next comes by itself, so none is missed. What citizens ask for is sent all the same.
+A queue that nobody consumes would get what the schedule sends for as long as nobody starts its worker: up to 107 MiB a
+day, until the broker has no room for anybody's messages. Each message of the schedule is one of many that are alike,
+and the next comes by itself, so none is missed. What citizens ask for is sent all the same.
 
 A message has no time by which it expires: that would be told by the sender's clock and looked at by the receiver's,
 and where one of them is wrong by ten minutes, everything is too late. How long a queue is needs no clock.
