@@ -51,6 +51,11 @@ return {now, which, answer()}
 """
 
 
+def by_steady_clock(source: str) -> str:
+    """The script whose body is `source`: it has `now` and `time`; the answer is `now`, `which` and its own."""
+    return f"{_STEADY}{source}{_ANSWERED}"
+
+
 @dataclass(frozen=True, slots=True)
 class _Reading:
     """What a clock said: which it was, its time, and when it was asked and had answered, by the process's own."""
@@ -92,7 +97,7 @@ class Steady:
 
     def script(self, source: str) -> "SteadyScript":
         """A script in which `now` is the steady time in ms, for what is compared, and `time` the server's, to tell."""
-        return SteadyScript(self, self._redis.register_script(f"{_STEADY}{source}{_ANSWERED}"))
+        return SteadyScript(self, self._redis.register_script(by_steady_clock(source)))
 
     def told(self, clock: str) -> tuple[list[EncodableT], float]:
         """What a script is told of the time, and the moment of that."""

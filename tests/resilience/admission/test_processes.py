@@ -16,6 +16,7 @@ from config.settings import AdmissionSettings
 from simulators import Simulation, citizens
 from workers.resilience.admission import Rules, scripts
 from workers.resilience.admission.terms import State
+from workers.steady import by_steady_clock
 
 pytestmark = pytest.mark.xdist_group("processes")
 
@@ -147,10 +148,11 @@ def test_a_prober_that_is_killed_costs_at_most_its_lease(empty_redis):
     rules = Rules.of("udb", SETTINGS)
     client = plain_redis.Redis.from_url(empty_redis["broker"].url)
     tag = "admission:{udb}"
-    keys = [tag, *(f"{tag}:{part}" for part in ("window", "permits", "probes", "waiting", "alive", "budget"))]
+    keys = [tag, *(f"{tag}:{part}" for part in ("window", "permits", "probes", "waiting", "alive", "budget", "clock"))]
 
-    def run(script, *arguments):
-        return client.eval(script, len(keys), *keys, "", rules.as_json(), *arguments)
+    def run(script, *arguments, redis=client):
+        _, _, answer = redis.eval(by_steady_clock(script), len(keys), *keys, *[""] * 5, rules.as_json(), *arguments)
+        return answer
 
     run(scripts.CREATE, "", "", 0, "")
     waited = []
@@ -161,7 +163,7 @@ def test_a_prober_that_is_killed_costs_at_most_its_lease(empty_redis):
             own = plain_redis.Redis.from_url(empty_redis["broker"].url)
             while True:
                 name = f"{os.getpid()}-{random.random()}"
-                own.eval(scripts.ENTER, len(keys), *keys, "", rules.as_json(), name, LEASE_MS, 0, 500)
+                run(scripts.ENTER, name, LEASE_MS, 0, 500, redis=own)
         time.sleep(random.uniform(0, 0.05))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
