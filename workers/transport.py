@@ -972,15 +972,24 @@ class QoS(stock.QoS):
         """Whether a message was handed over and not settled."""
         return delivery_tag in self._delivered and delivery_tag not in self._dirty
 
+    def has_settled(self, delivery_tag: str) -> bool:
+        """Whether a message that is being handed over was settled by whom it was handed to."""
+        return delivery_tag in self._dirty
+
     def give_back(self, delivery_tag: str, reason: str) -> None:
         """Puts a message that was handed over back to the head of its queue, counted."""
         self.holding.give_back([str(delivery_tag)], reason)
-        virtual.QoS.ack(self, delivery_tag)
+        self._forget(delivery_tag)
 
     def bury(self, delivery_tag: str, reason: str) -> None:
         """Makes a message that was handed over a dead letter."""
         self.holding.bury(str(delivery_tag), reason)
-        virtual.QoS.ack(self, delivery_tag)
+        self._forget(delivery_tag)
+
+    def _forget(self, delivery_tag: str) -> None:
+        """Makes room in the prefetch count, where the message took any."""
+        if delivery_tag in self._delivered:
+            virtual.QoS.ack(self, delivery_tag)
 
     def restore_unacked(self, client: Any = None) -> None:  # noqa: ANN401, ARG002
         """Puts everything back."""
@@ -1300,13 +1309,13 @@ class Channel(stock.Channel):
             transport.burial.examine(message, fetched.queue)
             transport._deliver(message, fetched.queue)  # noqa: SLF001
         except (RedisError, OSError, OperationalError) as error:
-            if not unheld and self.qos.has(message.delivery_tag):
+            if not unheld and not self.qos.has_settled(message.delivery_tag):
                 self.qos.give_back(message.delivery_tag, f"raised {type(error).__name__}")
             raise
         except Exception as error:  # noqa: BLE001 - see above
             if unheld:
                 self._bury(fetched, f"raised {type(error).__name__}", unheld=True)
-            elif self.qos.has(message.delivery_tag):
+            elif not self.qos.has_settled(message.delivery_tag):
                 self.qos.bury(message.delivery_tag, f"raised {type(error).__name__}")
                 self._more_is_waiting = True
             else:
