@@ -24,6 +24,8 @@ LONGEST_LINE = 1000
 """Characters of standard input that are looked at for a number of ten: it may be a file, or a device without end."""
 _PROJECT = Path(__file__).resolve().parent.parent
 _ESCAPED = "registerbro.escaped"
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""What says that something cannot be written, and not what: more than a stream's buffer fails where it is printed."""
 
 
 def run(command: Callable[[], object]) -> NoReturn:
@@ -119,7 +121,8 @@ def _say(message: str) -> None:
 def _said(error: Exception) -> str:
     """An error in a line: the system's own words, which name no contents, or what kind it is and where."""
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        told = "it cannot be written: " if error.errno in _FULL and not error.filename else ""
+        return f"{error.filename}: {error.strerror}" if error.filename else told + error.strerror
     frames = traceback.extract_tb(error.__traceback__)
     ours = [frame for frame in frames if Path(frame.filename).is_relative_to(_PROJECT)] or frames
     where = f" at {Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else ""

@@ -61,21 +61,24 @@ def usable(content: bytes) -> Keys:
 
 
 async def fetched(url: str) -> bytes:
-    """The key set at `url`; whoever asks says until when. Raises httpx.HTTPError, and ValueError when it is too long.
+    """The key set at `url`; whoever asks says until when. Raises ConnectionError, and ValueError when it is too long.
 
     It is asked for as it is: what is compressed may be small on its way and large here.
     """
-    async with (
-        httpx.AsyncClient(timeout=None) as client,  # noqa: S113 - a limit for each read is none
-        client.stream("GET", url, headers={"Accept-Encoding": "identity"}) as answer,
-    ):
-        answer.raise_for_status()
-        if answer.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
-            raise ValueError("the key set is compressed")
-        content = bytearray()
-        async for part in answer.aiter_raw():
-            content += part
-            _check_length(content)
+    content = bytearray()
+    try:
+        async with (
+            httpx.AsyncClient(timeout=None) as client,  # noqa: S113 - a limit for each read is none
+            client.stream("GET", url, headers={"Accept-Encoding": "identity"}) as answer,
+        ):
+            answer.raise_for_status()
+            if answer.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+                raise ValueError("the key set is compressed")
+            async for part in answer.aiter_raw():
+                content += part
+                _check_length(content)
+    except httpx.HTTPError as error:
+        raise ConnectionError(type(error).__name__) from None
     return bytes(content)
 
 

@@ -7,7 +7,6 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
-import httpx
 import jwt
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, ValidationError
@@ -105,7 +104,7 @@ class KeySet:
             async with asyncio.timeout(FETCH_SECONDS):
                 content = await self._content()
             keys = jwks.usable(content)
-        except (OSError, httpx.HTTPError, ValueError) as error:
+        except (OSError, ValueError) as error:
             log.error("key_set_not_readable", detail=type(error).__name__)
             return
         if not keys:
