@@ -16,6 +16,7 @@ import tarfile
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -74,22 +75,36 @@ def fetch_sources() -> dict[str, Path]:
     return folders
 
 
-def run(which: str, folder: Path, files: list[str], port: int) -> Outcome:
-    """Runs files of a suite with one of the transports."""
+def run(which: str, folder: Path, files: list[str], port: int, inside: Iterable[str] = ()) -> Outcome:
+    """Runs files of a suite with one of the transports; the tests in `inside` by themselves, and once."""
+    inside = sorted(name for name in inside if name.split("::")[0] in files)
+    outcome = _run(which, folder, port, [*files, *(f"--deselect={name}" for name in inside)])
+    if inside:
+        # Both suites run again what failed, up to five times, and these are to fail.
+        others = _run(which, folder, port, ["-p", "no:rerunfailures", *inside])
+        outcome = Outcome(
+            outcome.counts + others.counts, outcome.failed | others.failed, outcome.seconds + others.seconds
+        )
+    return outcome
+
+
+def _run(which: str, folder: Path, port: int, arguments: list[str]) -> Outcome:
     with redis.Redis(port=port) as client:
         client.flushall()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")} | {
         "PEERS_TRANSPORT": which,
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
         "REDIS_HOST": "127.0.0.1", "REDIS_6379_TCP": str(port), "REDIS_PORT": str(port),
         "TEST_BROKER": f"redis://127.0.0.1:{port}/0", "TEST_BACKEND": f"redis://127.0.0.1:{port}/1",
         "PYTHONPATH": os.pathsep.join(map(str, (HERE / "site", PROJECT, BESIDE))),
     }  # fmt: skip
-    report = BESIDE / f"{which}-{Path(files[0]).stem}.xml"
+    first = next(argument for argument in arguments if argument.startswith("t/"))
+    report = BESIDE / f"{which}-{Path(first.partition('::')[0]).stem}{'-inside' if '::' in first else ''}.xml"
     began = time.monotonic()
     # -P: the packages beside the suites are not the ones that are tested.
     subprocess.run(
         [sys.executable, "-P", "-m", "pytest", "--rootdir", ".", "-p", "no:cacheprovider", "-q", "--no-header",
-         "--timeout", "120", "--tb", "short", "-o", "junit_family=xunit1", f"--junitxml={report}", *files],
+         "--timeout", "120", "--tb", "short", "-o", "junit_family=xunit1", f"--junitxml={report}", *arguments],
         cwd=folder, env=environment, check=False, timeout=LIMIT_SECONDS,
         stdout=report.with_suffix(".txt").open("w", encoding="utf-8"), stderr=subprocess.STDOUT,
     )  # fmt: skip
@@ -101,7 +116,9 @@ def _read(report: Path, seconds: float) -> Outcome:
 
     states: dict[str, str] = {}
     for case in ET.parse(report).getroot().iter("testcase"):
-        name = f"{case.get('file')}::{case.get('classname', '').rsplit('.', 1)[-1]}::{case.get('name')}"
+        file, group = case.get("file", ""), case.get("classname", "").rsplit(".", 1)[-1]
+        # A test without a class is told of with its module in the place of one.
+        name = "::".join([file, *([group] if group != Path(file).stem else []), case.get("name", "")])
         kinds = {child.tag for child in case}
         state = "failed" if kinds & {"failure", "error"} else "skipped" if "skipped" in kinds else "passed"
         # A test that is run again is told of again, and the last time counts.
@@ -149,7 +166,7 @@ def main() -> int:
                 else:
                     stock = run("stock", sources[distribution], files, port)
                     known[suite] = {"counts": dict(stock.counts), "failed": sorted(stock.failed)}
-                ours = run("ours", sources[distribution], files, port)
+                ours = run("ours", sources[distribution], files, port, excused)
                 problems += _tell(suite, stock, ours, excused, files)
         finally:
             server.stop()
