@@ -275,6 +275,12 @@ class Run:
             self._call("GET", "/v1/overview", one)
         for name in hit:
             self._control.mend(name)
+        self._release()
+
+    def _release(self) -> None:
+        """Lets everybody be asked about again whom a fault has put into quarantine: the next one is to meet them."""
+        for one in json.loads(self._command("breaker", "quarantine", "list", "--json")):
+            self._command("breaker", "quarantine", "release", one["register"], one["citizen"], "--reason", "leak test")
 
     def _set(self, name: str, fault: dict) -> bool:
         try:
@@ -329,13 +335,14 @@ class Run:
         _start_worker(self._here, "su")
         self._opens(CITIZENS[1])
 
-    def _command(self, *arguments: str, given: str = "") -> None:
+    def _command(self, *arguments: str, given: str = "") -> bytes:
         """What a command tells an operator, who sees no citizen either."""
         told = subprocess.run(
             [sys.executable, "-m", "ops.cli", *arguments], input=f"{given}\n".encode(), capture_output=True,
             env={**os.environ, **self._here.environment}, cwd=local.PROJECT, check=False, timeout=120,
         )  # fmt: skip
         self._scanner.scan("logs", f"registerbro {' '.join(arguments)}", told.stdout + told.stderr)
+        return told.stdout
 
     @staticmethod
     def _until(condition, what: str) -> None:

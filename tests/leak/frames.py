@@ -31,6 +31,10 @@ RAW = {
     ("tests/leak/worker.py", "validated"): {"values"},
     # A request as it came, and the token, as a text, on its way from the session to the API.
     ("portal/server.py", "__call__"): {"scope"},
+    ("portal/ending.py", "__call__"): {"scope"},
+    ("portal/heads.py", "__call__"): {"scope"},
+    ("portal/heads.py", "_answer"): {"scope", "as_get"},
+    ("portal/heads.py", "_as_coroutine"): {"scope"},
     ("portal/api/wire.py", "__call__"): {"scope", "headers"},
     ("tests/leak/portal.py", "with_route"): {"scope"},
     **{("portal/web/api.py", name): {"token"} for name in ("overview", "_call", "events")},

@@ -58,10 +58,10 @@ _FIRST_MONTH = _CLASS.format("soegeaarmaanedfrakode") + "SoegeAarMaanedFraKode"
 _LAST_MONTH = _CLASS.format("soegeaarmaanedtilkode") + "SoegeAarMaanedTilKode"
 
 _PERSON_IDENTIFIER = "PersonCivilRegistrationIdentifier"
-_PERSONS = f"{_E}IndkomstOplysningPersonSamling/{_E}IndkomstOplysningPersonStruktur"
+_PERSONS_OF_ANSWER = f"{_E}IndkomstPersonUddata/{_E}IndkomstOplysningPersonSamling/{_E}IndkomstOplysningPersonStruktur"
 _COMPANIES = f"{_E}IndkomstOplysningSamling/{_E}IndberetningPligtigVirksomhed"
 _REPORTS = f"{_E}IndkomstLoenPeriodeSamling/{_E}LoenPeriodeOplysningStruktur"
-"""Persons within the data, companies within a person, reports within a company."""
+"""Persons within an answer, companies within a person, reports within a company."""
 _SE_NUMBER = (
     f"{_E}IndberetningPligtigVirksomhedStruktur",
     f"{_E}IndberetningPligtigVirksomhed",
@@ -277,8 +277,8 @@ def read(answer: Answer, cpr: Cpr, settings: EindkomstSettings, secured: Securit
     _check_for_errors(content, answer.retry_after)
     if None in people:
         raise InvalidResponse("the answer holds a CPR number that is none")
+    _check_advis(outcome, settings, has_persons=content.find(_PERSONS_OF_ANSWER) is not None)
     persons = _persons(content)
-    _check_advis(outcome, settings, has_persons=bool(persons))
     return _reports(persons) if persons else Reports()
 
 
@@ -377,7 +377,7 @@ def _persons(content: Element) -> list[Element]:
     """
     if all(child.tag == f"{_KONTEKST}HovedOplysningerSvar" for child in content):
         return []
-    persons = list(content.iterfind(f"{_E}IndkomstPersonUddata/{_PERSONS}"))
+    persons = list(content.iterfind(_PERSONS_OF_ANSWER))
     if not persons:
         raise InvalidResponse("the answer holds something, and no person")
     if any(_child(person, _CPR + _PERSON_IDENTIFIER) is None for person in persons):
