@@ -9,6 +9,7 @@ from aiohttp import web
 
 from config.settings import UpstreamSettings
 from tests.support import ProcessAdmission
+from workers.connections import connect
 from workers.resilience.client import HttpClient
 from workers.resilience.trail import NoTrail
 from workers.resilience.upstream import Upstream
@@ -100,3 +101,17 @@ def upstream(http, upstream_settings, breaker, waits):
         waits.append(seconds)
 
     return Upstream("test", upstream_settings, http, breaker, NoTrail(), sleep=sleep)
+
+
+@pytest.fixture
+async def coordination(empty_redis):
+    redis = connect(empty_redis["broker"].url)
+    yield redis
+    await redis.aclose()
+
+
+@pytest.fixture
+async def ledger(empty_redis):
+    redis = connect(empty_redis["ledger"].url)
+    yield redis
+    await redis.aclose()

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from config.settings import AdmissionSettings
-from workers.connections import connect
 from workers.resilience import errors, quarantine
 from workers.resilience.admission import Guard, Ordered, Override, Overrides, Rules, SharedMachine
 from workers.resilience.quarantine import KNOWN_FOR, Entry, Quarantine, Watch
@@ -24,20 +23,6 @@ def patient_admission(monkeypatch):
     """A busy machine's Redis is no Redis that is away."""
     monkeypatch.setattr("workers.resilience.admission.REDIS_WITHIN", 20.0)
     monkeypatch.setattr(quarantine, "READ_WITHIN", 20.0)
-
-
-@pytest.fixture
-async def ledger(empty_redis):
-    redis = connect(empty_redis["ledger"].url)
-    yield redis
-    await redis.aclose()
-
-
-@pytest.fixture
-async def coordination(empty_redis):
-    redis = connect(empty_redis["broker"].url)
-    yield redis
-    await redis.aclose()
 
 
 class Counting(Quarantine):

@@ -3,22 +3,7 @@
 import pytest
 
 from config.settings import AdmissionSettings
-from workers.connections import connect
 from workers.resilience.admission import Guard, Overrides, Rules, SharedMachine
-
-
-@pytest.fixture
-async def coordination(empty_redis):
-    redis = connect(empty_redis["broker"].url)
-    yield redis
-    await redis.aclose()
-
-
-@pytest.fixture
-async def ledger(empty_redis):
-    redis = connect(empty_redis["ledger"].url)
-    yield redis
-    await redis.aclose()
 
 
 @pytest.fixture
