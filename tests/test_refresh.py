@@ -8,8 +8,11 @@ from datetime import date, timedelta
 
 import pytest
 from kombu.utils.json import loads
+from redis.exceptions import ResponseError
 
+from tests.chaos import refusing
 from workers import refresh
+from workers.cache.leases import CITIZENS_WISH
 from workers.domain.cpr import Cpr
 from workers.domain.overview import REGISTERS
 from workers.refresh import Citizen, OutsideTargetGroup, Reason, State, UnknownRegister
@@ -136,6 +139,24 @@ async def test_without_the_broker_nothing_is_promised_and_nobody_waits_for_ever(
             empty_redis["broker"].process.popen.wait()
             empty_redis["broker"].start()
     assert answers["su"].state is State.UNAVAILABLE
+
+
+async def test_when_the_cache_refuses_as_it_is_told_the_next_sweep_sends_it(services, empty_redis, queued, me):
+    from workers.su.tasks import REGISTER
+
+    with refusing.replica(empty_redis["cache"]), pytest.raises(ResponseError, match="READONLY"):
+        await refresh._ask(services, me, ["su"], CITIZENS_WISH)
+    assert queued("su") == []
+    await REGISTER.sweep(services)
+    assert queued("su") == [[me]]
+
+
+async def test_when_the_broker_refuses_as_it_is_told_the_page_does_not_wait(services, empty_redis, me):
+    await refresh._ask(services, me, ["su"], CITIZENS_WISH)
+    assert (await services.entries.read(me, ["su"]))["su"].pending
+    with refusing.replica(empty_redis["broker"]):
+        assert await refresh._send(services, me, "su") is False
+    assert not (await services.entries.read(me, ["su"]))["su"].pending
 
 
 async def test_whatever_publishing_fails_with_nothing_is_promised_and_the_next_sweep_sends_it(

@@ -191,7 +191,11 @@ async def _ask(services: Services, citizen_id: str, due: list[str], wish: Wish) 
     taken = await asyncio.gather(*(services.leases.acquire(citizen_id, name, QUEUED_FOR, wish) for name in due))
     ours = [name for name, is_ours in zip(due, taken, strict=True) if is_ours]
     if ours:
-        await services.entries.mark_pending(citizen_id, {name: settings[name].pending_for for name in ours})
+        try:
+            await services.entries.mark_pending(citizen_id, {name: settings[name].pending_for for name in ours})
+        except REDIS_DOWN:
+            await asyncio.gather(*(_take_back(services, citizen_id, name) for name in ours))
+            raise
     sent = await asyncio.gather(*(_send(services, citizen_id, name) for name in ours))
     lost = [name for name, is_sent in zip(ours, sent, strict=True) if not is_sent]
     return {name: _unavailable(settings[name]) if name in lost else Requested(State.PENDING) for name in due}
@@ -204,10 +208,26 @@ async def _send(services: Services, citizen_id: str, register: str) -> bool:
             await asyncio.to_thread(send, register, citizen_id, register)
     except (OperationalError, *REDIS_DOWN) as error:
         log.error("refresh_not_sent", register=register, detail=type(error).__name__)
-        await services.leases.hand_back(Lease(citizen_id, register, owner=""))
-        await services.entries.unmark_pending(citizen_id, register)
+        await _take_back(services, citizen_id, register)
         return False
     return True
+
+
+async def _take_back(services: Services, citizen_id: str, register: str) -> None:
+    """The lease is free and the section no longer `pending`, each as far as its own server lets that be written.
+
+    What cannot be written ends by itself. Raises nothing of Redis'.
+    """
+    answers = await asyncio.gather(
+        services.leases.hand_back(Lease(citizen_id, register, owner="")),
+        services.entries.unmark_pending(citizen_id, register),
+        return_exceptions=True,
+    )
+    for error in answers:
+        if isinstance(error, REDIS_DOWN):
+            log.warning("refresh_not_taken_back", register=register, detail=type(error).__name__)
+        elif isinstance(error, BaseException):
+            raise error
 
 
 def _unavailable(settings: RegisterSettings) -> Requested:

@@ -3,8 +3,10 @@
 import asyncio
 
 import pytest
+from redis.exceptions import ResponseError
 
 from ops.local import RedisServer
+from tests.chaos import refusing
 from workers.cache.ledger import Ledger, LedgerNotDurable, NotYetOnDisk
 
 WRITE = "return redis.call('SET', KEYS[1], ARGV[1])"
@@ -106,6 +108,15 @@ async def test_a_server_that_does_not_tell_its_settings_is_refused(redis_servers
     finally:
         with redis_servers["ledger"].client() as client:
             client.acl_deluser("silent")
+
+
+async def test_a_server_that_is_busy_is_away_and_not_less_durable(empty_redis, make_ledger):
+    ledger = make_ledger(empty_redis["ledger"].url)
+    with refusing.busy(empty_redis["ledger"]):
+        with pytest.raises(ResponseError, match="BUSY") as refused:
+            await write(ledger)
+        assert not isinstance(refused.value, LedgerNotDurable)
+    assert await write(ledger)
 
 
 class NewerRedis:

@@ -1,8 +1,6 @@
 """A broker that says no for a while: workers live, what runs runs once, publishers are told, and all goes on."""
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 
 import pytest
 import redis
@@ -11,6 +9,7 @@ from redis.exceptions import ReadOnlyError, ResponseError
 
 from config.celery import configuration
 from ops.local import RedisServer, wait_for
+from tests.chaos import refusing
 from tests.conftest import MakeSettings
 from tests.transport.conftest import Connect, Crew
 from tests.transport.test_channel import Inbox, publish_with
@@ -19,79 +18,7 @@ from workers import transport
 SECONDS = 5
 """Of each refusal: more than twice the redelivery time of these tests, so that a wrong look has its chance."""
 REDELIVERY_TIME = 2
-
-
-@contextmanager
-def full(client: redis.Redis) -> Iterator[None]:
-    client.config_set("maxmemory", 1)
-    yield
-    client.config_set("maxmemory", 0)
-
-
-@contextmanager
-def replica(client: redis.Redis) -> Iterator[None]:
-    """A demoted master: who waits gets UNBLOCKED, who writes READONLY."""
-    client.execute_command("REPLICAOF", "127.0.0.1", "1")
-    yield
-    client.execute_command("REPLICAOF", "NO", "ONE")
-
-
-@contextmanager
-def without_its_master(client: redis.Redis) -> Iterator[None]:
-    """A replica that serves nothing without its master (MASTERDOWN)."""
-    client.config_set("replica-serve-stale-data", "no")
-    with replica(client):
-        yield
-    client.config_set("replica-serve-stale-data", "yes")
-
-
-@contextmanager
-def cannot_write(client: redis.Redis) -> Iterator[None]:
-    """The disk takes no snapshot (MISCONF)."""
-    directory = client.config_get("dir")["dir"]
-    client.config_set("dir", "/proc")
-    client.config_set("save", "900 1")
-    client.execute_command("BGSAVE")
-    wait_for(lambda: client.info("persistence")["rdb_last_bgsave_status"] == "err", "the failure of a snapshot")
-    yield
-    client.config_set("save", "")
-    client.config_set("dir", directory)
-
-
-@contextmanager
-def without_replicas(client: redis.Redis) -> Iterator[None]:
-    client.config_set("min-replicas-to-write", 1)
-    yield
-    client.config_set("min-replicas-to-write", 0)
-
-
-@contextmanager
-def busy(client: redis.Redis) -> Iterator[None]:
-    """A script without end (BUSY)."""
-    client.config_set("lua-time-limit", 50)
-
-    def run() -> None:
-        with suppress(redis.RedisError):
-            client.eval("while true do end", 0)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    wait_for(lambda: _says_busy(client), "the script")
-    yield
-    client.script_kill()
-    thread.join()
-
-
-def _says_busy(client: redis.Redis) -> bool:
-    try:
-        client.ping()
-    except ResponseError as error:
-        return "BUSY" in str(error)
-    return False
-
-
-KINDS = {"OOM": full, "READONLY": replica, "MASTERDOWN": without_its_master, "MISCONF": cannot_write,
-         "NOREPLICAS": without_replicas, "BUSY": busy}  # fmt: skip
+KINDS = [kind for kind in refusing.KINDS if kind != "LOADING"]  # which a transport cannot tell from an outage
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -101,7 +28,7 @@ def test_workers_live_through_a_refusal_and_run_nothing_twice(crew: Crew, kind: 
     crew.send("long", "a")
     wait_for(lambda: crew.ran("a") == 1, "the task")
     over = threading.Event()
-    with KINDS[kind](crew.client):
+    with refusing.KINDS[kind](crew.broker):
         with pytest.raises(OperationalError):
             crew.send("note", "refused")
         over.wait(SECONDS)  # nothing can be waited for where nothing is to happen
@@ -131,7 +58,7 @@ def test_a_task_that_ends_while_the_broker_refuses_is_acknowledged_when_it_takes
     crew.start("ours", redelivery_time=REDELIVERY_TIME)
     crew.send("long", "a")
     wait_for(lambda: crew.ran("a") == 1, "the task")
-    with replica(crew.client):
+    with refusing.replica(crew.broker):
         crew.notes.set("end a", 1)
         wait_for(lambda: crew.notes.lrange("ended", 0, -1) == [b"a"], "its end")
     wait_for(crew.is_empty, "the acknowledgement")
@@ -141,7 +68,7 @@ def test_a_task_that_ends_while_the_broker_refuses_is_acknowledged_when_it_takes
 @pytest.mark.xdist_group("transport")
 @pytest.mark.parametrize("kind", ["READONLY", "BUSY"])
 def test_a_worker_that_starts_while_the_broker_refuses_begins_when_it_takes_it(crew: Crew, kind: str) -> None:
-    with KINDS[kind](crew.client):
+    with refusing.KINDS[kind](crew.broker):
         worker = crew.begin("ours", redelivery_time=REDELIVERY_TIME)
         wait_for(lambda: worker.has_logged("rying"), "the first tries")
         assert worker.runs
@@ -184,7 +111,7 @@ def test_to_kombu_a_refusal_is_an_error_of_the_connection(
 ) -> None:
     inbox = Inbox(connect(), "q")
     assert transport.Refused in inbox.connection.connection_errors
-    with full(client), pytest.raises(inbox.connection.connection_errors):
+    with refusing.full(server), pytest.raises(inbox.connection.connection_errors):
         publish_with(inbox.connection, 1)
     publish_with(inbox.connection, 2)
     inbox.wait(1)[0].ack()

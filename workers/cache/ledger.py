@@ -9,7 +9,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.commands.core import AsyncScript
 from redis.exceptions import ConnectionError as ConnectionFailed
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import NoPermissionError, RedisError, ResponseError
 from redis.typing import EncodableT
 
 from workers.connections import with_our_connections
@@ -121,13 +121,16 @@ async def _put_into(
 
 
 async def _config(connection: AbstractConnection) -> dict[str, str]:
-    """The settings that decide. Raises LedgerNotDurable when the server does not tell them."""
+    """The settings that decide. Raises LedgerNotDurable when the server never tells them, RedisError when not now."""
     found: dict[str, str] = {}
     for pattern in ("*append*", "maxmemory-policy"):
         try:
             await connection.send_command("CONFIG", "GET", pattern)
             answer = await connection.read_response()
-        except ResponseError:
+        except ResponseError as error:
+            # A server that is busy with a script refuses this too, and is as durable as it was.
+            if not isinstance(error, NoPermissionError) and "unknown command" not in str(error).lower():
+                raise
             raise LedgerNotDurable("the ledger's Redis does not tell its settings (allow CONFIG GET)") from None
         pairs = answer.items() if isinstance(answer, dict) else zip(answer[::2], answer[1::2], strict=True)
         found |= {_text(name): _text(value) for name, value in pairs}
