@@ -70,6 +70,8 @@ def create(settings: Settings, at_end: Callable[[], Awaitable[None]] | None = No
         version="1",
         description=DESCRIPTION,
         lifespan=lifespan,
+        # A redirect would lead to whatever host the request names.
+        redirect_slashes=False,
         # Their pages come from elsewhere; /openapi.json opens in any viewer.
         docs_url=None,
         redoc_url=None,

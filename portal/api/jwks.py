@@ -28,7 +28,8 @@ LONGEST_BYTES = 64 * 1024
 DEEPEST = 8
 """How far into a key set it is read: an array in a key (x5c) is the fourth level, and what is used is the third."""
 
-Keys = dict[str | None, jwt.PyJWK]
+Keys = tuple[jwt.PyJWK, ...]
+"""The keys of a set in its order; several may have the same name (`kid`), or none."""
 
 
 class _Jwk(BaseModel):
@@ -57,7 +58,7 @@ def usable(content: bytes) -> Keys:
     entries = key_set.get("keys") if isinstance(key_set, dict) else None
     if not isinstance(entries, list):
         raise ValueError("there is no array of keys")  # noqa: TRY004 - as for every content that is none
-    return {key.key_id: key for key in map(_key, entries) if key is not None}
+    return tuple(key for key in map(_key, entries) if key is not None)
 
 
 async def fetched(url: str) -> bytes:

@@ -25,7 +25,7 @@ from portal.web.front import FrontPages
 from portal.web.headers import Headers
 from portal.web.profile import ProfilePages
 from portal.web.settings import WebSettings
-from portal.web.site import FormTooLarge, LogInFirst, NotThere, Refused, Site
+from portal.web.site import FormTooLarge, LogInFirst, NotThere, Refused, Site, path_of
 
 log = structlog.get_logger()
 
@@ -85,6 +85,8 @@ def create(settings: WebSettings, http: Http | None = None) -> Starlette:
         exception_handlers=handlers,
         lifespan=_lifespan,
     )
+    # A redirect would lead to whatever host the request names.
+    app.router.redirect_slashes = False
     app.state.site = site
     return app
 
@@ -109,7 +111,7 @@ async def _log_in_first(request: Request, _: Exception) -> Response:
     if request.headers.get("sec-fetch-mode", "navigate") != "navigate":
         # A script of ours asks for a part of a page: it is told, and loads the page anew.
         return Response(status_code=401)
-    return site.redirect(f"/log-ind?side={quote(request.url.path)}")
+    return site.redirect(f"/log-ind?side={quote(path_of(request))}")
 
 
 async def _refused(request: Request, error: Exception) -> Response:

@@ -14,7 +14,7 @@ from portal.web.api import ApiRefused, ApiUnavailable
 from portal.web.control import ControlUnavailable, Person
 from portal.web.session import Session, SignedIn
 from portal.web.signing import sign
-from portal.web.site import Refused, Site
+from portal.web.site import Refused, Site, path_of
 from workers.domain.target_group import in_target_group
 
 log = structlog.get_logger()
@@ -93,9 +93,9 @@ class FrontPages:
         return self._site.redirect("/log-ind?af", Session.begin())
 
     async def other(self, request: Request) -> Response:
-        if request.url.path not in PUBLIC:
+        if path_of(request) not in PUBLIC:
             self._site.user(request)
-        heading, lead = texts.PAGES[request.url.path]
+        heading, lead = texts.PAGES[path_of(request)]
         return self._site.page(request, "other.html", heading=heading, lead=lead)
 
 

@@ -150,7 +150,7 @@ class Site:
 
     def _frame(self, request: Request, session: Session) -> dict[str, Any]:
         return {
-            "path": request.url.path,
+            "path": path_of(request),
             "csrf": session.csrf,
             "user": session.user,
             "menu": list(menu(session.user)),
@@ -158,6 +158,12 @@ class Site:
                 column: [Link(path, _NAMES[path]) for path in paths] for column, paths in texts.FOOTER_COLUMNS.items()
             },
         }
+
+
+def path_of(request: Request) -> str:
+    """The path that was asked for. That of `request.url` is made with the Host header, which anybody may fill."""
+    path: str = request.scope["path"]
+    return path
 
 
 def menu(user: SignedIn | None) -> Iterable[Link]:

@@ -117,6 +117,13 @@ def test_plain_formatting_is_kept(html: str) -> None:
             "<a href='https://jobnet.dk' target='_top' rel='opener'>a</a>",
             '<a href="https://jobnet.dk" rel="noopener">a</a>',
         ),
+        *(
+            (f"<a href='{link}'>a</a>", '<a rel="noopener">a</a>')
+            for link in (
+                *("/log-ud", "log-ud", "?a=b", "#a", "//evil.example", "///evil.example", "https:log-ud", "https:/a"),
+                *(r"\\evil.example", r"https:\\evil.example", "http://jobnet.dk", "mailto:a@b.example", "https://"),
+            )
+        ),
         ("<!-- secret --><p>a</p>", "<p>a</p>"),
         ("<h1>a</h1>", "a"),
         ("1 < 2 & 3", "1 &lt; 2 &amp; 3"),

@@ -1,5 +1,6 @@
 """What DFDG's answer comes to: calendar, deadlines, history of job titles, contact groups (R10; §2.1–2.2, 3.2, 3.4)."""
 
+import re
 from collections.abc import Iterable
 from datetime import date
 
@@ -25,14 +26,26 @@ _KIND = {
     wire.MOEDE: EntryKind.MEETING,
 }
 
+_ABSOLUTE = re.compile(r"https://\w", re.IGNORECASE)
+"""How a link begins that leads to the same place from any page: `//host`, `https:path` and `/path` depend on theirs."""
+
+
+def _absolute(tag: str, attribute: str, value: str) -> str | None:
+    """nh3's attribute filter: every attribute that it asks about but a link that is not an absolute https address."""
+    del tag
+    return value if attribute != "href" or _ABSOLUTE.match(value) else None
+
+
 _FORMATTING = nh3.Cleaner(
     tags={"p", "br", "ul", "ol", "li", "strong", "em", "a"},
     attributes={"a": {"href"}},
-    url_schemes={"http", "https"},
+    attribute_filter=_absolute,
+    url_schemes={"https"},
+    url_relative="deny",
     link_rel="noopener",
     strip_comments=True,
 )
-"""All that is left of a meeting's text: plain formatting, and links that lead to the web. Never a script or a style."""
+"""All that is left of a meeting's text: plain formatting, and absolute https links. Never a script or a style."""
 
 
 def normalise(answer: Borger | None) -> Normalised:

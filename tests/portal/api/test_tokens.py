@@ -238,6 +238,114 @@ async def test_a_key_set_file_that_hangs_holds_no_request_and_no_second_thread(c
             pass
 
 
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"exp": lambda now: now + 600.5},
+        {"iat": lambda now: now - 0.25},
+        {"nbf": lambda now: now - 0.25},
+        {"exp": lambda now: float(now + 600), "iat": float, "nbf": float},
+    ],
+    ids="-".join,
+)
+async def test_a_time_in_a_token_may_be_a_decimal_number(client, signer, claims):
+    """RFC 7519, 2: NumericDate."""
+    now = int(time.time())
+    token = signer.token(**{name: of(now) for name, of in claims.items()})
+    assert (await client.get("/v1/banner", token)).status_code == 200
+    assert (await client.get("/v1/banner", token)).status_code == 200
+
+
+@pytest.mark.parametrize("name", ["exp", "iat", "nbf"])
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan"), "soon", [1], {"at": 1}], ids=str)
+async def test_what_is_no_time_in_a_token_is_refused(client, signer, name, value):
+    assert problem(await client.get("/v1/banner", signer.token(**{name: value}))) == (401, "unauthorised")
+
+
+@pytest.mark.parametrize("exp", [True, "9999999999"])
+async def test_an_end_that_is_no_number_is_refused(client, signer, exp):
+    assert problem(await client.get("/v1/banner", signer.token(exp=exp))) == (401, "unauthorised")
+
+
+def publish_without_names(signer, only=None):
+    """The key set as it is, without the names of its keys."""
+    keys = json.loads(signer.path.read_text(encoding="utf-8"))["keys"]
+    named = [key for key in keys if only is None or key["kid"] in only]
+    signer.path.write_text(json.dumps({"keys": [key | {"kid": None} for key in named]}), encoding="utf-8")
+
+
+def nameless(signer, key):
+    """A token that does not say with which key it was signed."""
+    claims = jwt.decode(signer.token(), options={"verify_signature": False})
+    return jwt.encode(claims, *signer.keys[key])
+
+
+async def test_several_keys_without_a_name_are_all_tried(client, signer):
+    for name, algorithm in (("second", "ES256"), ("third", "RS256"), ("fourth", "RS256")):
+        signer.new_key(name, algorithm)
+    publish_without_names(signer)
+    for name in signer.keys:
+        assert (await client.get("/v1/banner", nameless(signer, name))).status_code == 200
+    other = Signer(signer.path.with_name("other.json"))
+    assert problem(await client.get("/v1/banner", nameless(other, "first"))) == (401, "unauthorised")
+
+
+async def test_a_token_that_names_no_key_may_be_signed_with_any_of_a_named_set(client, signer):
+    signer.new_key("second")
+    for name in signer.keys:
+        assert (await client.get("/v1/banner", nameless(signer, name))).status_code == 200
+
+
+async def test_two_keys_of_one_name_are_both_tried(client, signer):
+    signer.new_key("second")
+    keys = json.loads(signer.path.read_text(encoding="utf-8"))["keys"]
+    signer.path.write_text(json.dumps({"keys": [key | {"kid": "same"} for key in keys]}), encoding="utf-8")
+    for key in ("first", "second"):
+        claims = jwt.decode(signer.token(), options={"verify_signature": False})
+        token = jwt.encode(claims, *signer.keys[key], headers={"kid": "same"})
+        assert (await client.get("/v1/banner", token)).status_code == 200
+
+
+async def test_a_key_without_a_name_that_was_replaced_is_taken_up_without_a_restart(client, signer, monkeypatch):
+    publish_without_names(signer)
+    assert (await client.get("/v1/banner", nameless(signer, "first"))).status_code == 200
+    signer.new_key("second")
+    publish_without_names(signer, only={"second"})
+    monkeypatch.setattr(tokens, "AGAIN_AFTER_SECONDS", 0.0)
+    assert (await client.get("/v1/banner", nameless(signer, "second"))).status_code == 200
+
+
+async def test_no_token_costs_more_signature_checks_than_agreed(settings, signer, monkeypatch):
+    for index in range(tokens.KEYS_TRIED + 4):
+        signer.new_key(str(index))
+    publish_without_names(signer)
+    token = nameless(Signer(signer.path.with_name("other.json")), "first")
+    tried, really = [], jwt.decode
+    monkeypatch.setattr(tokens.jwt, "decode", lambda *args, **more: tried.append(args) or really(*args, **more))
+    with pytest.raises(tokens.InvalidToken):
+        await tokens.Tokens(settings).caller(token)
+    assert len(tried) == tokens.KEYS_TRIED
+
+
+async def test_what_is_remembered_of_tokens_is_gone_after_a_time_though_nobody_asks(settings, signer, monkeypatch):
+    """A token's citizen is a CPR number in memory."""
+    monkeypatch.setattr(tokens, "KNOWN_AT_MOST_SECONDS", 0.2)
+    memory = tokens.Tokens(settings)
+    for order in range(3):
+        await memory.caller(signer.token(sub=f"{order}"))
+    async with asyncio.timeout(30):
+        while memory._known:  # noqa: ASYNC110 - nobody tells of it
+            await asyncio.sleep(0.05)
+
+
+async def test_no_more_tokens_are_remembered_than_agreed(settings, signer, monkeypatch):
+    monkeypatch.setattr(tokens, "KNOWN_TOKENS", 2)
+    memory = tokens.Tokens(settings)
+    for order in range(4):
+        await memory.caller(signer.token(sub=f"{order}"))
+    assert len(memory._known) == 2
+
+
 class TestByUrl:
     """The key set is fetched from who logs citizens in."""
 

@@ -144,3 +144,24 @@ async def test_nothing_of_a_citizen_is_logged(citizen, api, capsys, caplog):
     assert "page_without_api" in written
     for secret in ("6102991234", "610299-1234", "Alma", "hemmelige", "eyJ"):
         assert secret not in written
+
+
+HOSTS = ["evil.example", "evil.example/x?", "evil.example#", "[", "a b"]
+"""What a request may name as its host: another site, and what changes or breaks an address that is made with it."""
+
+
+@pytest.mark.parametrize("host", HOSTS)
+async def test_no_slash_too_many_leads_to_the_host_that_a_request_names(visitor, host):
+    for path in ("/cv/", "/nothing/", "/log-ind/", "//evil.example/", "/static/"):
+        answer = await visitor.http.get(f"http://portal.test{path}", headers={"Host": host}, follow_redirects=False)
+        assert (answer.status_code, answer.headers.get("location")) == (404, None)
+
+
+@pytest.mark.parametrize("host", HOSTS)
+async def test_no_page_depends_on_the_host_that_a_request_names(visitor, host):
+    for headers in ({"Host": host}, {"X-Forwarded-Host": host}, {"Forwarded": f"host={host}"}):
+        answer = await visitor.http.get("/cv", headers=headers, follow_redirects=False)
+        assert answer.headers["location"] == "/log-ind?side=/cv"
+        page = await visitor.http.get("/kompetenceafklaring-og-sprogkort", headers=headers)
+        assert page.status_code == 200
+        assert "evil" not in page.text
