@@ -542,7 +542,7 @@ class Settings(BaseSettings):
     jwks_file: FilePath | None = Field(
         default=None, description="JSON Web Key Set of who signs citizens' tokens; the portal needs this or JWKS_URL"
     )
-    jwks_url: HttpUrl | None = Field(default=None, description="Where that key set is fetched from instead")
+    jwks_url: HttpUrl | None = Field(default=None, description="Where that key set is fetched from instead, with https")
     jwks_kept_for: Duration = Field(
         default=timedelta(minutes=5), description="How long a key set is used before it is read again"
     )
@@ -574,6 +574,13 @@ class Settings(BaseSettings):
     booking_vendor: BookingVendorSettings = BookingVendorSettings()
     flower: FlowerSettings = FlowerSettings()
     demo: DemoSettings = DemoSettings()
+
+    @model_validator(mode="after")
+    def _keys_come_from_who_signs(self) -> Self:
+        # Whoever can answer in place of that server makes tokens for every citizen.
+        if self.jwks_url and self.jwks_url.scheme != "https" and self.demo.signing_key_file is None:
+            raise ValueError("JWKS_URL is not a URL that starts with https://, which only the demo may have")
+        return self
 
     @model_validator(mode="after")
     def _one_key_set(self) -> Self:

@@ -44,6 +44,13 @@ class SetOverride(BaseModel):
     override: Override | None
 
 
+class KeySetState(BaseModel):
+    """The key set of who logs citizens in: whether tokens can be checked, and whether it was read at the last try."""
+
+    usable: bool
+    current: bool
+
+
 class Readiness(BaseModel):
     """What this server needs, and whether it has it."""
 
@@ -51,6 +58,7 @@ class Readiness(BaseModel):
     redis: dict[str, bool]
     queues: dict[str, bool]
     """Of each queue, whether a worker carries out its tasks."""
+    key_set: KeySetState
 
 
 class Registers(BaseModel):
@@ -105,15 +113,21 @@ async def alive() -> dict[str, str]:
 
 @router.get("/readyz", tags=["machines"], responses={503: {"model": Readiness, "description": "Something is missing"}})
 async def ready(here: InPortal) -> Response:
-    """Whether Redis is reached and every queue has a worker. A page is answered even when this says no."""
+    """Whether Redis is reached, every queue has a worker, and tokens can be checked.
+
+    A page is answered even without a Redis or a worker, and with a key set that was read before.
+    """
     servers = {
         "broker": here.services.coordination,
         "ledger": here.services.ledger.redis,
         "cache": here.services.cache,
     }
-    answers = await asyncio.gather(*(_answers(server) for server in servers.values()))
-    readiness = Readiness(ready=False, redis=dict(zip(servers, answers, strict=True)), queues=await _queues(here))
-    readiness.ready = all(readiness.redis.values()) and all(readiness.queues.values())
+    answers, queues, key_set = await asyncio.gather(
+        asyncio.gather(*map(_answers, servers.values())), _queues(here), _key_set(here)
+    )
+    redis = dict(zip(servers, answers, strict=True))
+    is_ready = all(redis.values()) and all(queues.values()) and key_set.usable
+    readiness = Readiness(ready=is_ready, redis=redis, queues=queues, key_set=key_set)
     return JSONResponse(readiness.model_dump(), 200 if readiness.ready else 503)
 
 
@@ -138,6 +152,16 @@ async def _queues(here: Portal) -> dict[str, bool]:
             return await heartbeat.consumed(here.services.coordination, QUEUES)
     except REDIS_DOWN:
         return dict.fromkeys(QUEUES, False)
+
+
+async def _key_set(here: Portal) -> KeySetState:
+    keys = here.tokens.keys
+    try:
+        async with asyncio.timeout(CHECK_WITHIN.total_seconds()):
+            usable = await keys.is_usable()
+    except TimeoutError:
+        usable = False
+    return KeySetState(usable=usable, current=keys.is_current)
 
 
 def _now_ms() -> int:

@@ -86,6 +86,8 @@ def test_no_secret_shows_in_a_repr(environment):
         ("SU__MAX_ATTEMPTS", "0", "greater than 0"),
         ("EINDKOMST__SE_NUMBER", "12", "pattern"),
         ("BOOKING_VENDOR__MAX_ATTEMPTS", "2", "less than or equal to 1"),
+        ("JWKS_URL", "http://login.example/jwks.json", "https://"),
+        ("JWKS_URL", "http://127.0.0.1/jwks.json", "https://"),
         ("LOG_LEVEL", "LOUD", "DEBUG"),
     ],
 )
@@ -281,3 +283,12 @@ def test_the_settings_of_a_process_are_read_once(environment):
         assert module.settings() is module.settings()
     finally:
         module.settings.cache_clear()
+
+
+def test_the_demo_may_fetch_its_key_set_without_tls(environment, tmp_path):
+    key = tmp_path / "key.pem"
+    key.touch()
+    environment.setenv("REGISTERBRO_JWKS_URL", "http://127.0.0.1/jwks.json")
+    environment.setenv("REGISTERBRO_DEMO__SIGNING_KEY_FILE", str(key))
+    environment.setenv("REGISTERBRO_DEMO__CONTROL_URL", "http://127.0.0.1:8100")
+    assert str(load().jwks_url) == "http://127.0.0.1/jwks.json"

@@ -35,7 +35,7 @@ def good(simulation, make_settings, empty_redis):
     with empty_redis["broker"].client() as broker:
         broker.mset({f"alive:{queue}": 1 for queue in QUEUES})
     urls = {f"{name.upper()}__BASE_URL": url for name, url in simulation.urls.items() if name != "control"}
-    return {**urls, **DEMO_CREDENTIALS, "JWKS_URL": "http://127.0.0.1:9/jwks", "JWT_ISSUER": "x", "JWT_AUDIENCE": "y"}
+    return {**urls, **DEMO_CREDENTIALS, "JWKS_URL": "https://127.0.0.1:9/jwks", "JWT_ISSUER": "x", "JWT_AUDIENCE": "y"}
 
 
 @pytest.fixture

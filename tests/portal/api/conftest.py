@@ -30,10 +30,10 @@ JOB = Employment(employer="Føtex", start=date(2019, 1, 1), end=date(2020, 5, 31
 class Signer:
     """Who logs citizens in: keys, their public set in a file, and tokens."""
 
-    def __init__(self, path):
+    def __init__(self, path, name="first"):
         self.path = path
         self.keys = {}
-        self.new_key("first")
+        self.new_key(name)
 
     def new_key(self, name, algorithm="ES256"):
         key = ec.generate_private_key(ec.SECP256R1()) if algorithm == "ES256" else rsa.generate_private_key(65537, 2048)

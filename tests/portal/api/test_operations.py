@@ -4,7 +4,8 @@ import pytest
 
 from config.celery import QUEUES
 from config.settings import UPSTREAMS
-from tests.portal.api.conftest import problem
+from portal.api import tokens
+from tests.portal.api.conftest import Signer, problem
 from workers import heartbeat, partial_answers
 from workers.resilience.admission import Override
 
@@ -58,6 +59,25 @@ async def test_it_is_ready_when_every_queue_has_shown_a_sign_of_life(client, ser
         await heartbeat.mark(services.coordination, queue)
     after = await client.get("/readyz", "")
     assert (after.status_code, after.json()["ready"]) == (200, True)
+    assert after.json()["key_set"] == {"usable": True, "current": True}
+
+
+async def test_it_is_not_ready_before_it_has_a_key_set_and_says_when_that_is_an_old_one(
+    client, services, signer, monkeypatch
+):
+    monkeypatch.setattr(tokens, "AGAIN_AFTER_SECONDS", 0.0)
+    for queue in QUEUES:
+        await heartbeat.mark(services.coordination, queue)
+    good = signer.path.read_bytes()
+    signer.path.write_bytes(b"{")
+    without = await client.get("/readyz", "")
+    assert (without.status_code, without.json()["key_set"]) == (503, {"usable": False, "current": False})
+    signer.path.write_bytes(good)
+    assert (await client.get("/readyz", "")).json()["key_set"] == {"usable": True, "current": True}
+    signer.path.write_bytes(b"{")
+    await client.get("/v1/banner", Signer(signer.path.with_name("other.json"), "unknown").token(key="unknown"))
+    later = await client.get("/readyz", "")
+    assert (later.status_code, later.json()["key_set"]) == (200, {"usable": True, "current": False})
 
 
 @pytest.mark.parametrize("server", ["broker", "ledger", "cache"])

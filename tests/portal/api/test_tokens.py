@@ -371,8 +371,10 @@ class TestByUrl:
         await runner.cleanup()
 
     @pytest.fixture
-    def settings(self, app, make_settings, key_server):
-        return make_settings(JWKS_URL=key_server["url"], JWT_ISSUER=ISSUER, JWT_AUDIENCE=AUDIENCE)
+    def settings(self, app, make_settings, key_server, signer):
+        """Those of a demo, which alone may fetch it without TLS."""
+        demo = {"DEMO__SIGNING_KEY_FILE": str(signer.path), "DEMO__CONTROL_URL": "http://127.0.0.1:9"}
+        return make_settings(JWKS_URL=key_server["url"], JWT_ISSUER=ISSUER, JWT_AUDIENCE=AUDIENCE, **demo)
 
     async def test_it_is_fetched_once_for_many_tokens(self, client, signer, key_server):
         for _ in range(5):
