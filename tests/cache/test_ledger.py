@@ -1,13 +1,14 @@
 """The ledger's connections: a server that does not promise to keep what it acknowledges is not used."""
 
 import asyncio
+from contextlib import nullcontext
 
 import pytest
 from redis.exceptions import ResponseError
 
 from ops.local import RedisServer
 from tests.chaos import refusing
-from workers.cache.ledger import Ledger, LedgerNotDurable, NotYetOnDisk
+from workers.cache.ledger import COMMAND_TIMEOUT, Ledger, LedgerNotDurable, NotYetOnDisk
 
 WRITE = "return redis.call('SET', KEYS[1], ARGV[1])"
 
@@ -45,35 +46,76 @@ def configured(redis_servers):
             client.config_set(name, value)
 
 
+@pytest.fixture(scope="session")
+def knows_waitaof(redis_servers):
+    """Whether the servers of this run can be asked to wait for their disk: Redis from 7.2 on, and Valkey."""
+    with redis_servers["ledger"].client() as client:
+        return "waitaof" in client.command()
+
+
+@pytest.fixture
+def use(knows_waitaof):
+    """What a ledger does with a server that writes later: it writes and waits for the disk, or refuses the server."""
+    return nullcontext() if knows_waitaof else pytest.raises(LedgerNotDurable, match="appendfsync always")
+
+
+def waits(server):
+    """How many times a server was asked to wait for its disk."""
+    with server.client() as client:
+        return client.info("commandstats").get("cmdstat_waitaof", {"calls": 0})["calls"]
+
+
 async def test_a_ledger_that_writes_at_once_is_used(redis_servers, make_ledger):
     assert await write(make_ledger(redis_servers["ledger"].url))
 
 
-@pytest.mark.parametrize("role", ["broker", "cache"])
-async def test_a_server_with_less_durability_is_refused_and_nothing_is_written(empty_redis, make_ledger, role):
-    with pytest.raises(LedgerNotDurable):
-        await write(make_ledger(empty_redis[role].url))
-    with empty_redis[role].client() as client:
+async def test_a_server_without_a_file_is_refused_and_nothing_is_written(empty_redis, make_ledger):
+    with pytest.raises(LedgerNotDurable, match="appendonly yes"):
+        await write(make_ledger(empty_redis["cache"].url))
+    with empty_redis["cache"].client() as client:
         assert client.keys() == []
+
+
+async def test_a_server_that_writes_once_a_second_is_waited_for_or_refused_and_nothing_is_written(
+    empty_redis, make_ledger, knows_waitaof, use
+):
+    before = waits(empty_redis["broker"])
+    with use:
+        await write(make_ledger(empty_redis["broker"].url))
+    assert waits(empty_redis["broker"]) - before == knows_waitaof
+    with empty_redis["broker"].client() as client:
+        assert len(client.keys()) == knows_waitaof
 
 
 @pytest.mark.parametrize(
     ("name", "value", "said"),
-    [
-        ("appendfsync", "everysec", "appendfsync always"),
-        ("appendfsync", "no", "appendfsync always"),
-        ("no-appendfsync-on-rewrite", "yes", "appendfsync always"),
-        ("maxmemory-policy", "allkeys-lru", "noeviction"),
-    ],
+    [("appendfsync", "no", "appendfsync always"), ("maxmemory-policy", "allkeys-lru", "noeviction")],
 )
-async def test_what_changed_is_noticed_at_the_next_connection(
+async def test_a_server_that_came_to_promise_too_little_is_noticed_at_the_next_connection(
     redis_servers, make_ledger, configured, name, value, said
 ):
     ledger = make_ledger(redis_servers["ledger"].url)
     await write(ledger)
     configured(name, value)
-    with pytest.raises(LedgerNotDurable, match=said):
+    for asking in (ledger, make_ledger(redis_servers["ledger"].url)):
+        with pytest.raises(LedgerNotDurable, match=said):
+            await write(asking)
+
+
+@pytest.mark.parametrize(("name", "value"), [("appendfsync", "everysec"), ("no-appendfsync-on-rewrite", "yes")])
+async def test_a_server_that_came_to_write_later_is_noticed_at_the_next_connection(
+    redis_servers, make_ledger, configured, knows_waitaof, use, name, value
+):
+    ledger = make_ledger(redis_servers["ledger"].url)
+    await write(ledger)
+    configured(name, value)
+    # Not even a server that can be waited for is used by a command that was made for one that need not be.
+    with pytest.raises(LedgerNotDurable):
         await write(ledger)
+    before = waits(redis_servers["ledger"])
+    with use:
+        await write(ledger)
+    assert waits(redis_servers["ledger"]) - before == knows_waitaof
 
 
 async def test_a_restarted_server_costs_no_acceptance(redis_servers, make_ledger):
@@ -84,13 +126,14 @@ async def test_a_restarted_server_costs_no_acceptance(redis_servers, make_ledger
     assert all(await asyncio.gather(*(write(ledger) for _ in range(20))))
 
 
-async def test_a_restarted_server_with_less_durability_is_refused(tmp_path, make_ledger):
+@pytest.mark.parametrize("role", ["broker", "cache"])
+async def test_a_restarted_server_with_less_durability_is_refused(tmp_path, make_ledger, role):
     server = RedisServer("ledger", tmp_path).start()
     try:
         ledger = make_ledger(server.url)
         await write(ledger)
         server.stop()
-        server.role = "broker"
+        server.role = role
         server.start()
         with pytest.raises(LedgerNotDurable):
             await write(ledger)
@@ -177,6 +220,13 @@ async def test_where_the_server_knows_waitaof_it_is_waited_for_on_the_same_conne
     async with NewerRedis() as server:
         assert await write(make_ledger(server.url)) == b"written"
         assert [words[0] for words in server.heard][-2:] == ["EVALSHA", "WAITAOF"]
+
+
+async def test_the_disk_is_given_more_than_the_second_in_which_it_is_written_to_and_less_than_the_command(make_ledger):
+    async with NewerRedis() as server:
+        await write(make_ledger(server.url))
+        (milliseconds,) = [int(words[-1]) for words in server.heard if words[0] == "WAITAOF"]
+    assert 1000 * 1.25 < milliseconds < COMMAND_TIMEOUT.total_seconds() * 1000 * 0.9
 
 
 async def test_a_disk_that_is_too_slow_is_no_acknowledgement(make_ledger):
