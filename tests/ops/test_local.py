@@ -2,7 +2,41 @@
 
 import socket
 
-from ops.local import PORTS, free_port, free_ports
+import pytest
+
+from ops.local import PORTS, CannotStart, ServerKind, find_redis, free_port, free_ports, kind_of
+
+
+def program(path, says=""):
+    path.write_text(f"#!/bin/sh\necho '{says}'\n", encoding="utf-8")
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_the_redis_that_is_asked_for_is_used(monkeypatch, tmp_path):
+    monkeypatch.setenv("REDIS_PROGRAM", program(tmp_path / "another"))
+    assert find_redis() == str(tmp_path / "another")
+
+
+def test_a_redis_that_is_asked_for_and_missing_is_an_error_and_no_other_is_used(monkeypatch, tmp_path):
+    monkeypatch.setenv("REDIS_PROGRAM", str(tmp_path / "missing"))
+    with pytest.raises(CannotStart, match=r"REDIS_PROGRAM names \S*missing"):
+        find_redis()
+
+
+@pytest.mark.parametrize(
+    ("says", "kind", "as_redis"),
+    [
+        ("Redis server v=6.2.14 sha=00000000:0 malloc=libc bits=64 build=1", ServerKind("Redis", (6, 2)), (6, 2)),
+        ("Redis server v=7.0.15 sha=00000000:0 malloc=libc bits=64 build=1", ServerKind("Redis", (7, 0)), (7, 0)),
+        ("Redis server v=8.0.2 sha=00000000:0 malloc=libc bits=64 build=1", ServerKind("Redis", (8, 0)), (8, 0)),
+        ("Valkey server v=8.1.1 sha=00000000:0 malloc=libc bits=64 build=1", ServerKind("Valkey", (8, 1)), (7, 2)),
+    ],
+    ids=lambda value: str(value).partition(" sha")[0],
+)
+def test_a_server_says_which_kind_it_is(tmp_path, says, kind, as_redis):
+    found = kind_of(program(tmp_path / "server", says))
+    assert (found, found.as_redis) == (kind, as_redis)
 
 
 def test_no_two_of_many_free_ports_are_the_same():
