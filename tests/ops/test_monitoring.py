@@ -1,6 +1,7 @@
 """Metrics as Prometheus gets them from real processes, and the dashboard and alert rules that build on them."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -68,7 +69,9 @@ def test_every_alert_says_what_to_do_where_the_documentation_does(project, rules
         assert rule["labels"]["severity"] in {"page", "ticket"}
 
 
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="there is no promtool on this machine")
+@pytest.mark.skipif(
+    shutil.which("promtool") is None and os.environ.get("CI") != "true", reason="there is no promtool on this machine"
+)
 def test_prometheus_itself_takes_the_rules(project):
     subprocess.run(["promtool", "check", "rules", str(project / MONITORING / "alerts.yml")], check=True)
 

