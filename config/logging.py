@@ -14,6 +14,8 @@ from typing import Any, TextIO
 
 import structlog
 
+from config.visible import to_json
+
 _CPR_LIKE = re.compile(r"(?<!\d)\d{6}(?:[-\s]|%2[dD0])?\d{4}(?!\d)")
 REDACTED = "[redacted]"
 DEEPEST = 6
@@ -78,7 +80,7 @@ def configure(level: str = "INFO") -> None:
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
                 redact,
-                structlog.processors.JSONRenderer(ensure_ascii=False),
+                structlog.processors.JSONRenderer(to_json),
             ],
         )
     )

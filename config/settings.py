@@ -43,6 +43,7 @@ from pydantic_settings import (
 )
 
 from config import windows
+from config.visible import require_visible
 
 PREFIX = "REGISTERBRO_"
 DELIMITER = "__"
@@ -535,6 +536,11 @@ class Settings(BaseSettings):
     audit_dir: Path | None = Field(
         default=None,
         description="Folder of the audit log; needed wherever registers are asked and operators act",
+    )
+    operator: Annotated[str, AfterValidator(require_visible)] = Field(
+        default="",
+        max_length=500,
+        description="Who gives commands as a service's user; operators set it in their own shell, never for a service",
     )
     audit_kept_for: Duration = Field(
         default=timedelta(days=183), description="How long records of the audit log are kept, in whole days"

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from config.celery import BOOKING_VENDOR, REGISTERS, WORKERS
+from ops.terminal import say
 
 SERVERS = ("broker", "ledger", "cache")
 HEALTH = "health"
@@ -194,4 +195,5 @@ def _listed(patterns: tuple[str, ...]) -> str:
 
 
 if __name__ == "__main__":
-    print(table())
+    for line in table().splitlines():
+        say(line)

@@ -13,6 +13,7 @@ from typing import Any
 
 from ops import licences
 from ops.licences import PROJECT
+from ops.terminal import say
 
 PIP_AUDIT = PROJECT / ".venv-audit" / "bin" / "pip-audit"
 FILES = ("run", "dev", "audit")
@@ -70,20 +71,20 @@ def main(pip_audit: Path = PIP_AUDIT) -> int:
     results = {f"requirements/{name}.txt": check(PROJECT / "requirements" / f"{name}.txt", pip_audit) for name in FILES}
     packages = licences.shipped()
     refused = licences.refused(packages)
-    print(f"licences: {len(packages)} packages are shipped, {len(refused)} of them under terms that are not acceptable")
+    say(f"licences: {len(packages)} packages are shipped, {len(refused)} of them under terms that are not acceptable")
     for package in refused:
-        print(f"  {package.name} {package.version}: {package.licence or 'unknown'}")
+        say(f"  {package.name} {package.version}: {package.licence or 'unknown'}")
     for name, checked in results.items():
         for line in checked.vulnerable:
-            print(f"  {name}: {line}")
+            say(f"  {name}: {line}")
         if checked.unchecked:
-            print(
+            say(
                 f"{name}: NOT CHECKED: {len(checked.unchecked)} of {checked.packages} packages, as no service knew them"
             )
         else:
-            print(f"{name}: {checked.packages} packages checked, {len(checked.vulnerable)} vulnerabilities known")
+            say(f"{name}: {checked.packages} packages checked, {len(checked.vulnerable)} vulnerabilities known")
     # npm's own service is not asked: what is shipped of npm is one style sheet with its fonts, pinned by checksum.
-    print("package-lock.json: NOT CHECKED for vulnerabilities (licences are): see npm audit")
+    say("package-lock.json: NOT CHECKED for vulnerabilities (licences are): see npm audit")
     if refused or any(checked.vulnerable for checked in results.values()):
         return FOUND
     return NOT_CHECKED if any(checked.unchecked for checked in results.values()) else 0

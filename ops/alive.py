@@ -7,6 +7,7 @@ import typer
 
 from config.celery import QUEUES
 from ops.console import fail, open_settings
+from ops.terminal import say
 from workers import heartbeat
 from workers.connections import REDIS_DOWN, connect
 
@@ -29,6 +30,6 @@ def alive(queues: Annotated[list[str], typer.Argument(metavar="QUEUE…", help=f
     except REDIS_DOWN as error:
         fail(f"Redis does not answer: {type(error).__name__}", status=1)
     for queue, is_alive in found.items():
-        print(f"{queue}: {'alive' if is_alive else 'no sign of life'}")
+        say(f"{queue}: {'alive' if is_alive else 'no sign of life'}")
     if not all(found.values()):
         raise typer.Exit(1)

@@ -1,8 +1,6 @@
 """`registerbro audit`: whether the audit log is whole, and who looked a citizen up; what operators do is on record."""
 
 import asyncio
-import json
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -14,7 +12,8 @@ import typer
 
 from config.settings import PREFIX, Settings, SettingsError
 from config.windows import DENMARK
-from ops.console import cpr_from_input, fail, open_settings, operator
+from ops.console import By, Operator, Reason, cpr_from_input, fail, open_settings, operator
+from ops.terminal import remark, say, say_json
 from ops.work import not_recorded, with_services
 from workers.audit import Action, AuditNotWritten, LookUp, OperatorAction, Verdict, concerning, usable, verify
 from workers.domain.cpr import Cpr, InvalidCpr
@@ -40,12 +39,12 @@ def auditable() -> Settings:
 
 
 @contextmanager
-def recorded(action: Action, target: str) -> Iterator[None]:
+def recorded(action: Action, who: Operator, target: str, reason: str = "") -> Iterator[None]:
     """What the block does is on record before it begins: for commands that are no coroutines."""
     runtime = Runtime(auditable())
     try:
         journal = runtime.services.journal
-        act = journal.action(action, operator(), target=target)
+        act = journal.action(action, who.by, user=who.user, target=target, reason=reason)
         try:
             runtime.run(_enter(act))
         except AuditNotWritten as error:
@@ -91,15 +90,15 @@ def verify_(as_json: AsJson = False) -> None:  # noqa: FBT002
 
     verdict = with_services(settings, look, "the audit log or the ledger cannot be read")
     if as_json:
-        print(json.dumps({"intact": verdict.intact, **asdict(verdict)}, ensure_ascii=False, indent=2))
+        say_json({"intact": verdict.intact, **asdict(verdict)})
     else:
         for problem in verdict.problems:
             where = problem.file if problem.line is None else f"{problem.file}:{problem.line}"
-            print(f"{where}: {problem.what}")
+            say(f"{where}: {problem.what}")
         for torn in verdict.torn:
-            print(f"{torn.file}:{torn.line}: {torn.what}: a process was killed in the middle of it (no tampering)")
+            say(f"{torn.file}:{torn.line}: {torn.what}: a process was killed in the middle of it (no tampering)")
         said = "intact" if verdict.intact else f"NOT intact: {len(verdict.problems)} problems"
-        print(f"{verdict.records} records in {verdict.chains} chains: {said}")
+        say(f"{verdict.records} records in {verdict.chains} chains: {said}")
     if not verdict.intact:
         raise typer.Exit(1)
 
@@ -114,10 +113,12 @@ def for_(
             show_default=False,
         ),
     ] = None,
-    reason: Annotated[str, typer.Option(help="Why you ask; kept on record.")] = "",
+    reason: Reason = "",
+    by: By = "",
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Show who looked a citizen up, when, where and why. That you asked is on record too."""
+    who = operator(by)
     try:
         person = Cpr.parse(cpr.strip()) if cpr is not None else cpr_from_input()
     except InvalidCpr as error:
@@ -126,18 +127,17 @@ def for_(
 
     async def look(services: Services) -> list[LookUp | OperatorAction]:
         ids = services.citizens.ids_of(person)
-        by = operator()
-        async with services.journal.action(Action.AUDIT_FOR, by, citizen_id=ids[0], reason=reason):
+        async with services.journal.action(Action.AUDIT_FOR, who.by, user=who.user, citizen_id=ids[0], reason=reason):
             return await asyncio.to_thread(concerning, usable(settings), ids)
 
     found = with_services(settings, look, "the audit log or the ledger cannot be read")
     if as_json:
-        print(json.dumps([_document(one) for one in found], ensure_ascii=False, indent=2))
+        say_json([_document(one) for one in found])
         return
     for one in found:
-        print(_line(one))
+        say(_line(one))
     if not found:
-        print("nothing is on record", file=sys.stderr)
+        remark("nothing is on record")
 
 
 async def _look(services: Services, directory: Path) -> Verdict:
@@ -156,4 +156,5 @@ def _line(one: LookUp | OperatorAction) -> str:
         behalf = f"{one.behalf} ({one.by})" if one.by else one.behalf
         return f"{when}  {one.upstream:<9}  {behalf:<8}  {one.purpose}  {one.outcome}"
     about = f" {one.target}" if one.target else ""
-    return f"{when}  {'–':<9}  operator ({one.by})  {one.action}{about}  {one.outcome}  {one.reason}".rstrip()
+    by = f"{one.by}, as {one.user}" if one.user else one.by
+    return f"{when}  {'–':<9}  operator ({by})  {one.action}{about}  {one.outcome}  {one.reason}".rstrip()

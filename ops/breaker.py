@@ -1,6 +1,5 @@
 """`registerbro breaker`: what an operator sets above an upstream's breaker, and who is in quarantine there."""
 
-import json
 import time
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -11,7 +10,8 @@ from typer.core import TyperGroup
 from config.settings import UPSTREAMS, settings
 from config.windows import DENMARK
 from ops.audit import auditable
-from ops.console import fail, open_settings, operator
+from ops.console import By, Reason, fail, open_settings, operator
+from ops.terminal import say, say_json
 from ops.work import with_services
 from workers.audit import Action
 from workers.resilience.admission import Ordered, Override
@@ -63,7 +63,8 @@ cli.add_typer(quarantine, name=QUARANTINE)
 def order(
     upstream: Annotated[str, typer.Argument(help="The upstream.")],
     order: Annotated[str, typer.Argument(help=f"One of {', '.join(ORDERS)}.")],
-    reason: Annotated[str, typer.Option(help="Why; shown to everybody who looks.")] = "",
+    reason: Reason = "",
+    by: By = "",
 ) -> None:
     """Set above an upstream's breaker what an operator decides, or lift it."""
     if upstream not in UPSTREAMS:
@@ -73,16 +74,18 @@ def order(
     if ORDERS[order] and not reason:
         fail("an override needs a --reason")
     override = ORDERS[order]
-    by = operator()
-    ordered = Ordered(override, by, round(time.time() * 1000), reason) if override else None
+    who = operator(by)
+    ordered = Ordered(override, who.by, round(time.time() * 1000), reason, who.user) if override else None
     auditable()
 
     async def put(services: Services) -> None:
-        async with services.journal.action(Action.BREAKER, by, target=f"{upstream} {order}", reason=reason):
+        async with services.journal.action(
+            Action.BREAKER, who.by, user=who.user, target=f"{upstream} {order}", reason=reason
+        ):
             await services.admission(upstream).order(ordered)
 
     with_services(settings(), put, REDIS_SILENT)
-    print(f"{upstream}: {override or 'lifted'}")
+    say(f"{upstream}: {override or 'lifted'}")
 
 
 @quarantine.command("list")
@@ -90,36 +93,38 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
     """List who is in quarantine: the register, the citizen's id, and since when."""
     found = with_services(open_settings(), lambda services: services.quarantine.entries(UPSTREAMS), REDIS_SILENT)
     if as_json:
-        print(json.dumps([_facts(one) for one in found], indent=2))
+        say_json([_facts(one) for one in found])
         return
     for one in found:
-        print(f"{one.upstream:<14}  {one.citizen_id}  {one.since.astimezone(DENMARK):%Y-%m-%d %H:%M:%S}")
+        say(f"{one.upstream:<14}  {one.citizen_id}  {one.since.astimezone(DENMARK):%Y-%m-%d %H:%M:%S}")
 
 
 @quarantine.command()
 def release(
     register: Annotated[str, typer.Argument(help="The register.")],
     citizen_id: Annotated[str, typer.Argument(help="The citizen's id, as `quarantine list` has it.")],
-    reason: Annotated[str, typer.Option(help="Why; kept on record.")] = "",
+    reason: Reason = "",
+    by: By = "",
 ) -> None:
     """Let a register be asked about a citizen again. If it answers about another person once more, it is cut off."""
     if register not in UPSTREAMS:
         fail(f"no such register: {register} (there are {', '.join(UPSTREAMS)})")
-    if not reason.strip():
+    if not reason:
         fail("a release needs a --reason")
+    who = operator(by)
     chosen = auditable()
 
     async def let_go(services: Services) -> bool:
         if citizen_id not in await services.quarantine.held(register):
             return False
         async with services.journal.action(
-            Action.RELEASE_CITIZEN, operator(), target=register, citizen_id=citizen_id, reason=reason.strip()
+            Action.RELEASE_CITIZEN, who.by, user=who.user, target=register, citizen_id=citizen_id, reason=reason
         ):
             return await services.quarantine.release(register, citizen_id)
 
     if not with_services(chosen, let_go, REDIS_SILENT):
         fail(f"no such citizen is in quarantine at {register}")
-    print(f"{register}: {citizen_id} is asked about again")
+    say(f"{register}: {citizen_id} is asked about again")
 
 
 def told(counts: Sequence[tuple[str, int]]) -> str:

@@ -3,6 +3,7 @@
 import os
 import sys
 from datetime import datetime
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -11,8 +12,9 @@ from config.settings import SettingsError, settings
 from config.windows import DENMARK
 from ops import alive, audit, breaker, doctor, forget, keys, reports, secrets, status
 from ops.audit import auditable
-from ops.console import cpr_from_input, fail, open_settings, operator, run
+from ops.console import By, Reason, cpr_from_input, fail, open_settings, operator, run
 from ops.queue import queue
+from ops.terminal import say, say_json_text
 from ops.work import with_services
 from workers.audit import Action
 
@@ -38,10 +40,12 @@ def refresh(
     register: Annotated[list[str] | None, typer.Option(help="A register to refresh; all when none is named.")] = None,
     contact_group: Annotated[list[int] | None, typer.Option(help="A contact group of the citizen.")] = None,
     education_order: Annotated[bool, typer.Option(help="The citizen has an uddannelsespålæg.")] = False,  # noqa: FBT002
-    reason: Annotated[str, typer.Option(help="Why you ask; kept on record.")] = "",
+    reason: Reason = "",
+    by: By = "",
 ) -> None:
     """Ask for a citizen's registers to be brought up to date. The CPR number is read from standard input."""
-    cpr, by = cpr_from_input(), operator()
+    who = operator(by)
+    cpr = cpr_from_input()
     auditable()
     from workers import app, refresh as use_case  # noqa: F401, I001, PLC0415 - importing the app reads the settings
     from workers.runtime import Services  # noqa: PLC0415
@@ -50,9 +54,11 @@ def refresh(
         citizen = use_case.Citizen(cpr, frozenset(contact_group or ()), education_order)
         citizen_id, today = services.citizens.id_of(cpr), datetime.now(DENMARK).date()
         asked_for = " ".join(register or ())
-        async with services.journal.action(Action.REFRESH, by, target=asked_for, citizen_id=citizen_id, reason=reason):
+        async with services.journal.action(
+            Action.REFRESH, who.by, user=who.user, target=asked_for, citizen_id=citizen_id, reason=reason
+        ):
             return await use_case.request(
-                services, citizen, register, reason=use_case.Reason.OPERATOR, today=today, by=by
+                services, citizen, register, reason=use_case.Reason.OPERATOR, today=today, by=who.by
             )
 
     try:
@@ -62,14 +68,15 @@ def refresh(
     except use_case.OutsideTargetGroup:
         fail("outside-target-group: this citizen's registers may not be fetched; see --contact-group")
     for name, answer in answers.items():
-        print(f"{name}: {answer.state}")
+        say(f"{name}: {answer.state}")
     if any(answer.state is use_case.State.UNAVAILABLE for answer in answers.values()):
         raise typer.Exit(1)
 
 
 @cli.command()
-def page(reason: Annotated[str, typer.Option(help="Why you look; kept on record.")] = "") -> None:
+def page(reason: Reason = "", by: By = "") -> None:
     """Print a citizen's page as JSON, as the cache has it. The CPR number is read from standard input."""
+    who = operator(by)
     cpr = cpr_from_input()
     chosen = auditable()
     from portal.reader import Reader  # noqa: PLC0415
@@ -78,12 +85,14 @@ def page(reason: Annotated[str, typer.Option(help="Why you look; kept on record.
     async def read(services: Services) -> str:
         reader, citizen_id = Reader(chosen), services.citizens.id_of(cpr)
         try:
-            async with services.journal.action(Action.SHOW_PAGE, operator(), citizen_id=citizen_id, reason=reason):
+            async with services.journal.action(
+                Action.SHOW_PAGE, who.by, user=who.user, citizen_id=citizen_id, reason=reason
+            ):
                 return (await reader.page(cpr)).json_text()
         finally:
             await reader.close()
 
-    print(with_services(chosen, read, "the page cannot be read"))
+    say_json_text(with_services(chosen, read, "the page cannot be read"))
 
 
 @cli.command()
@@ -122,7 +131,7 @@ cli.command()(alive.alive)
 
 def main() -> None:
     """The entry point of the `registerbro` command."""
-    run(cli)
+    run(partial(cli, standalone_mode=False))
 
 
 if __name__ == "__main__":

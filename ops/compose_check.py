@@ -25,7 +25,7 @@ from typing import Any
 import httpx
 
 from config.celery import WORKERS
-from ops import acl
+from ops import acl, terminal
 from ops.local import PROJECT, free_port, free_ports
 from portal.web import signing
 from workers.domain.cpr import Cpr
@@ -150,7 +150,7 @@ def states(page: dict[str, dict[str, Any]]) -> dict[str, str]:
 
 def say(promise: str, seen: object = "") -> None:
     """One line for a promise that was kept."""
-    print(f"compose-check: {promise} {seen}".rstrip(), flush=True)
+    terminal.say(f"compose-check: {promise} {seen}".rstrip())
 
 
 def check(compose: Compose) -> dict[str, Any]:
@@ -336,10 +336,11 @@ def main() -> int:
             cwd=PROJECT, check=True, capture_output=True,
         )  # fmt: skip
         try:
-            print(json.dumps(check(compose)))
+            terminal.say_json(check(compose), indent=None)
         except NotKept as error:
-            print(f"compose-check: {error}", file=sys.stderr)
-            print(compose("ps"), compose("logs", "--tail", "5"), file=sys.stderr)
+            terminal.remark(f"compose-check: {error}")
+            for line in (compose("ps") + compose("logs", "--tail", "5")).splitlines():
+                terminal.remark(line)
             return 1
         finally:
             compose("down", "-v", "-t", "60")

@@ -1,11 +1,9 @@
 """`registerbro demo`: the whole installation on this machine; a register fails and recovers while you watch."""
 
 import asyncio
-import json
 import os
 import shutil
 import signal
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -17,15 +15,12 @@ from types import FrameType
 from typing import Any
 
 import httpx
-from rich.console import Console
-from rich.live import Live
-from rich.table import Table
-from rich.text import Text
 
 from config import logging
 from config.settings import settings
 from config.windows import DENMARK
 from ops.local import CannotStart, Installation, installation
+from ops.terminal import Cell, Screen, Table, remark, say, say_json, table
 from portal.reader import Page, Reader, SectionState, SectionView
 from workers import refresh
 from workers.domain.cpr import Cpr
@@ -72,9 +67,9 @@ class Demonstration:
     """Asks for pages and reads them, as a portal would, and shows what it sees."""
 
     def __init__(
-        self, console: Console, services: Services, reader: Reader, here: Installation, stopping: "_Stopping"
+        self, screen: Screen, services: Services, reader: Reader, here: Installation, stopping: "_Stopping"
     ) -> None:
-        self._console = console
+        self._screen = screen
         self._stopping = stopping
         self._services = services
         self._reader = reader
@@ -128,7 +123,7 @@ class Demonstration:
         ends = time.monotonic() + SEEN_WITHIN_SECONDS
         pages: dict[str, Page] = {}
         settled: dict[str, Page] = {}
-        with Live(console=self._console, refresh_per_second=10, transient=False) as live:
+        with self._screen.changing() as shown:
             while len(settled) < len(people) and time.monotonic() < ends:
                 self._stopping.check()
                 for person in people:
@@ -141,9 +136,9 @@ class Demonstration:
                     page = pages[person.name] = await self._reader.page(person.citizen.cpr)
                     if is_settled(page):
                         settled.setdefault(person.name, page)
-                live.update(_table(pages))
+                shown.update(_table(pages))
                 await asyncio.sleep(0.1)
-        self._console.print()
+        self._screen.say()
         return {**pages, **settled}
 
     def _people(self, count: int) -> list[Person]:
@@ -170,7 +165,7 @@ class Demonstration:
         httpx.put(f"{self._control}/__sim__/{upstream}/faults", json=[fault]).raise_for_status()
 
     def _say(self, text: str) -> None:
-        self._console.print(Text(text, "bold"))
+        self._screen.say(text, "bold")
 
 
 def _employments(page: Page) -> SectionView:
@@ -178,33 +173,29 @@ def _employments(page: Page) -> SectionView:
 
 
 def _table(pages: Mapping[str, Page]) -> Table:
-    table = Table(show_lines=True)
-    table.add_column("Borger", no_wrap=True)
-    for heading in HEADINGS.values():
-        table.add_column(heading, ratio=1)
-    for name, page in pages.items():
-        table.add_row(Text(name), *(_overview(page, overview) for overview in HEADINGS))
-    return table
+    rows: list[list[str | Cell]] = [
+        [name, *(_overview(page, overview) for overview in HEADINGS)] for name, page in pages.items()
+    ]
+    return table(("Borger", *HEADINGS.values()), rows, steady=True)
 
 
-def _overview(page: Page, overview: str) -> Text:
+def _overview(page: Page, overview: str) -> Cell:
     """What a citizen would see of one overview: sections without data are hidden."""
     (found,) = (one for one in page.overviews if one.id == overview)
-    lines = [line for section in found.sections for line in _lines(section)]
-    return Text("\n").join(lines)
+    return Cell([line for section in found.sections for line in _lines(section)])
 
 
-def _lines(section: SectionView) -> list[Text]:
+def _lines(section: SectionView) -> list[Cell]:
     style = STYLES[section.state]
     if section.state is SectionState.PENDING:
-        return [Text("henter …", style)]
+        return [Cell(("henter …",), style)]
     if section.state is SectionState.UNAVAILABLE:
-        return [Text(section.message or "", style)]
-    shown = [Text(ITEM[section.id](item), style) for item in section.items[:SHOWN_ITEMS]]
+        return [Cell((section.message or "",), style)]
+    shown = [Cell((ITEM[section.id](item),), style) for item in section.items[:SHOWN_ITEMS]]
     if len(section.items) > SHOWN_ITEMS:
-        shown.append(Text(f"Vis alle ({len(section.items)})", "underline"))
+        shown.append(Cell((f"Vis alle ({len(section.items)})",), "underline"))
     if shown and section.stale and section.fetched_at:
-        shown.append(Text(f"Hentet kl. {section.fetched_at.astimezone(DENMARK):%H.%M.%S}", "dim"))
+        shown.append(Cell((f"Hentet kl. {section.fetched_at.astimezone(DENMARK):%H.%M.%S}",), "dim"))
     return shown
 
 
@@ -266,65 +257,62 @@ class _Stopping:
 
 def main(*, once: bool) -> int:
     """Runs the demo. Returns the exit status: 0 when what was promised was seen, 1 when not or when it cannot start."""
-    console = Console()
+    screen = Screen()
     directory = Path(tempfile.mkdtemp(prefix="registerbro-demo-"))
     stopping = _Stopping()
     try:
         with installation(directory, SETTINGS) as here:
             try:
-                status = _show(console, here, directory, stopping, once=once)
+                status = _show(screen, here, directory, stopping, once=once)
             finally:
                 stopping.ignore()
     except (Stopped, asyncio.CancelledError):
-        console.print("\nStopped; nothing is left running.")
+        screen.say()
+        screen.say("Stopped; nothing is left running.")
         status = 0
     except CannotStart as error:
-        print(f"registerbro: {error}", file=sys.stderr)
+        remark(f"registerbro: {error}")
         status = 1
     if status:
-        print(f"registerbro: what the processes wrote is in {directory}", file=sys.stderr)
+        remark(f"registerbro: what the processes wrote is in {directory}")
     else:
         shutil.rmtree(directory, ignore_errors=True)
     return status
 
 
-def _show(console: Console, here: Installation, directory: Path, stopping: _Stopping, *, once: bool) -> int:
-    with console.status(
+def _show(screen: Screen, here: Installation, directory: Path, stopping: _Stopping, *, once: bool) -> int:
+    with screen.working(
         "Starting three Redis servers, the registers' simulators, six workers, beat, the portal and Flower …"
     ):
         here.start_redis().start_simulators().start_workers().start_portal().start_flower()
-    console.print(f"Started {len(here.redis) + len(here.processes)} processes; what they write is in {directory}")
+    screen.say(f"Started {len(here.redis) + len(here.processes)} processes; what they write is in {directory}")
     _tell_where(here)
     os.environ.update(here.environment)
     logging.configure("CRITICAL")
     from workers import app  # noqa: F401, PLC0415 - importing it connects this process to the broker
 
     stopping.check()
-    seen = asyncio.run(_demonstrate(console, here, stopping, once=once))
-    # Not through rich, which would wrap it: a program reads this line.
-    sys.stdout.write(json.dumps(seen) + "\n")
-    sys.stdout.flush()
+    seen = asyncio.run(_demonstrate(screen, here, stopping, once=once))
+    # In one line, whatever its length: a program reads it.
+    say_json(seen, indent=None)
     return 0 if all(seen["outage"].values()) else 1
 
 
 def _tell_where(here: Installation) -> None:
-    # Not through rich, which would wrap an address.
-    sys.stdout.write(
-        f"The page:              {here.portal_url}/  (log in as any constructed citizen)\n"
-        f"Workers and queues:    {here.flower_url}/  (Flower)\n"
-        f"Break a register:      {here.portal_url}/kontrol\n"
-        f"The API, described:    {here.portal_url}/openapi.json\n"
-    )
-    sys.stdout.flush()
+    # Not on the screen, which would wrap an address.
+    say(f"The page:              {here.portal_url}/  (log in as any constructed citizen)")
+    say(f"Workers and queues:    {here.flower_url}/  (Flower)")
+    say(f"Break a register:      {here.portal_url}/kontrol")
+    say(f"The API, described:    {here.portal_url}/openapi.json")
 
 
-async def _demonstrate(console: Console, here: Installation, stopping: _Stopping, *, once: bool) -> dict[str, Any]:
+async def _demonstrate(screen: Screen, here: Installation, stopping: _Stopping, *, once: bool) -> dict[str, Any]:
     stopping.hand_to_loop()
     services, reader = Services(settings()), Reader(settings())
     try:
-        seen = await Demonstration(console, services, reader, here, stopping).run()
+        seen = await Demonstration(screen, services, reader, here, stopping).run()
         if not once:
-            console.print("Everything stays up until Ctrl-C.")
+            screen.say("Everything stays up until Ctrl-C.")
             _tell_where(here)
             stopping.check()
             await asyncio.Event().wait()

@@ -1,7 +1,6 @@
 """`registerbro doctor`: looks at everything an installation stands on, and says what to do about what is wrong."""
 
 import asyncio
-import json
 import shutil
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import suppress
@@ -13,13 +12,12 @@ from typing import Annotated, Any
 
 import typer
 from redis.asyncio import Redis
-from rich.console import Console
-from rich.table import Table
 
 from config.celery import QUEUES, REGISTERS
 from config.settings import PREFIX, UPSTREAMS, Settings, SettingsError, environment_problems, variable
 from config.windows import DENMARK, closed_until
 from ops.console import open_settings
+from ops.terminal import Cell, say_json, show, table
 from workers import heartbeat, partial_answers
 from workers.audit import usable
 from workers.booking_vendor.outbox import DEAD_LETTERS
@@ -60,7 +58,7 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = F
     """Check settings, Redis, certificates, upstreams and workers, and say what to do. Exit status 1 if one fails."""
     findings = asyncio.run(_examine(open_settings()))
     if as_json:
-        print(json.dumps([asdict(finding) for finding in findings], ensure_ascii=False, indent=2))
+        say_json([asdict(finding) for finding in findings])
     else:
         _print(findings)
     if any(finding.verdict is Verdict.FAIL for finding in findings):
@@ -305,11 +303,6 @@ async def _reports(services: Services) -> AsyncIterator[Finding]:
 
 
 def _print(findings: list[Finding]) -> None:
-    table = Table(show_lines=False)
-    for column in ("", "what", "seen", "what to do"):
-        table.add_column(column, overflow="fold")
     styles = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "bold red"}
-    for finding in findings:
-        style = styles[finding.verdict]
-        table.add_row(f"[{style}]{finding.verdict}[/]", finding.check, finding.seen, finding.advice)
-    Console().print(table)
+    rows = [(Cell((one.verdict,), styles[one.verdict]), one.check, one.seen, one.advice) for one in findings]
+    show(table(("", "what", "seen", "what to do"), rows))

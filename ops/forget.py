@@ -1,7 +1,6 @@
 """`registerbro forget`: erases what is kept of a citizen, but for reports that are on their way to the vendor."""
 
 import asyncio
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Annotated
@@ -11,7 +10,8 @@ import typer
 from config.celery import REGISTERS
 from config.settings import UPSTREAMS
 from ops.audit import auditable
-from ops.console import cpr_from_input, operator
+from ops.console import By, Reason, cpr_from_input, operator
+from ops.terminal import say, say_json
 from ops.work import with_services
 from portal.banner import banner_key
 from portal.booked import booked_key
@@ -42,30 +42,32 @@ def forget(
     undelivered: Annotated[  # noqa: FBT002
         bool, typer.Option("--undelivered", help="Also fault reports that the vendor has not got: they are lost then.")
     ] = False,
-    reason: Annotated[str, typer.Option(help="Why; kept on record.")] = "",
+    reason: Reason = "",
+    by: By = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,  # noqa: FBT002
 ) -> None:
     """Erase all that is kept of a citizen. The CPR number is read from standard input.
 
     Fault reports that have not reached the vendor stay, are sent, and can be erased afterwards: exit status 1 says so.
     """
+    who = operator(by)
     cpr = cpr_from_input()
     settings = auditable()
 
     async def run(services: Services) -> Forgotten:
         ids = services.citizens.ids_of(cpr)
-        async with services.journal.action(Action.FORGET, operator(), citizen_id=ids[0], reason=reason):
+        async with services.journal.action(Action.FORGET, who.by, user=who.user, citizen_id=ids[0], reason=reason):
             return await erase(services, ids, undelivered=undelivered)
 
     forgotten = with_services(settings, run, "not all was erased, so do it again")
     if as_json:
-        print(json.dumps(asdict(forgotten), indent=2))
+        say_json(asdict(forgotten))
     else:
         number, banner = ("the" if found else "no" for found in (forgotten.known, forgotten.banner))
-        print(f"erased: {number} CPR number, {forgotten.entries} entries, {forgotten.reports} fault reports, "
+        say(f"erased: {number} CPR number, {forgotten.entries} entries, {forgotten.reports} fault reports, "
               f"{banner} dismissed banner, {forgotten.quarantines} quarantines")  # fmt: skip
         for report_id in forgotten.reports_left:
-            print(f"left: report {report_id}, which the vendor has not got (--undelivered erases it all the same)")
+            say(f"left: report {report_id}, which the vendor has not got (--undelivered erases it all the same)")
     if forgotten.reports_left:
         raise typer.Exit(1)
 

@@ -1,23 +1,23 @@
 """`registerbro keys`: which keys seal what is kept, and another in their place, while everything runs."""
 
 import base64
-import json
 import os
 import secrets
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
 
 from config.settings import PREFIX, SEALING_KEY_BYTES, parse_pepper, parse_peppers, parse_sealing_keys
-from ops.audit import auditable
-from ops.console import fail, open_settings, operator
+from ops.audit import auditable, recorded
+from ops.console import By, Operator, Reason, fail, open_settings, operator
 from ops.secrets import copies
+from ops.terminal import remark, say, say_json
 from ops.work import with_services
 from workers.audit import Action
 from workers.cache.keyring import LOOK_EVERY_SECONDS
@@ -45,7 +45,7 @@ class What(StrEnum):
 
 
 @cli.command()
-def rotate(
+def rotate(  # noqa: PLR0917 - typer's way of options
     what: Annotated[What, typer.Argument(help="The key that seals, or the pepper that names citizens.")],
     folder: Annotated[
         Path | None, typer.Option("--secrets", help="The folder of `registerbro secrets`, in place of this process's.")
@@ -54,42 +54,52 @@ def rotate(
         float, typer.Option(min=0, help="For how many seconds the new one is known everywhere before it is used.")
     ] = KNOWN_AFTER_SECONDS,
     later: Annotated[bool, typer.Option("--later", help="Leave it to `keys reseal` to seal anew what is old.")] = False,  # noqa: FBT002
+    reason: Reason = "",
+    by: By = "",
 ) -> None:
     """Make a new key the first, while everything runs; what the old ones sealed stays readable, and is sealed anew.
 
     The files are changed twice: at first the new one stands behind the others, so that everybody knows it, and then
     in front of them. Where files reach their processes slowly, a longer --wait is needed. With --secrets nothing is
-    sealed anew: the installation is elsewhere, and `keys reseal` does it there.
+    sealed anew and nothing is put on record: the installation is elsewhere, and `keys reseal` does both there.
     """
-    reseals = what is What.SEALING and folder is None and not later
-    if reseals:
-        auditable()
+    who = operator(by)
+    files = _files(folder)
+    change = partial(_rotate_sealing if what is What.SEALING else _rotate_pepper, files, wait)
     try:
-        (_rotate_sealing if what is What.SEALING else _rotate_pepper)(_files(folder), wait)
+        if folder is not None:
+            change()
+            return
+        with recorded(Action.ROTATE_KEY, who, what.value, reason):
+            change()
     except (OSError, ValueError) as error:
         fail(f"not rotated: {error}", status=1)
-    if reseals:
+    if what is What.SEALING and not later:
         # Until then somebody may still seal with the one before.
         _known_everywhere(wait)
-        reseal("a new sealing key")
+        _reseal(who, "a new sealing key")
 
 
 @cli.command()
-def reseal(reason: Annotated[str, typer.Option(help="Why; kept on record.")] = "") -> None:
+def reseal(reason: Reason = "", by: By = "") -> None:
     """Seal anew, with the newest key, what older ones sealed. It may be broken off, and begun again."""
+    _reseal(operator(by), reason)
+
+
+def _reseal(who: Operator, reason: str) -> None:
     settings = auditable()
 
     async def run(services: Services) -> Counter[bool]:
         done: Counter[bool] = Counter()
-        async with services.journal.action(Action.RESEAL, operator(), reason=reason):
+        async with services.journal.action(Action.RESEAL, who.by, user=who.user, reason=reason):
             async for opened in _resealing(services).renew_all():
                 done[opened] += 1
                 if done.total() % SAY_EVERY == 0:
-                    print(f"{done.total()} values …", file=sys.stderr)
+                    remark(f"{done.total()} values …")
         return done
 
     done = with_services(settings, run, UNREADABLE)
-    print(f"sealed anew: {done[True]} values; {done[False]} do not open with any key")
+    say(f"sealed anew: {done[True]} values; {done[False]} do not open with any key")
     if done[False]:
         raise typer.Exit(1)
 
@@ -119,16 +129,16 @@ def status(as_json: AsJson = False) -> None:  # noqa: FBT002
 
     found = with_services(settings, look, UNREADABLE)
     if as_json:
-        print(json.dumps(found, indent=2))
+        say_json(found)
     else:
         for key in (*found["sealing_keys"], *found["missing_keys"]):
             told = "seals" if key["newest"] else ("MISSING" if key in found["missing_keys"] else "opens")
-            print(f"key {key['id']}  {told:<7}  " + "  ".join(f"{key[kind]} {PLURALS[kind]}" for kind in Kind))
+            say(f"key {key['id']}  {told:<7}  " + "  ".join(f"{key[kind]} {PLURALS[kind]}" for kind in Kind))
         for place, pepper in enumerate(found["peppers"], 1):
             told = "names" if pepper["newest"] else "finds"
-            print(f"pepper {place}      {told:<7}  {pepper['citizens']} citizens")
+            say(f"pepper {place}      {told:<7}  {pepper['citizens']} citizens")
         if found["citizens_of_no_pepper"]:
-            print(f"{found['citizens_of_no_pepper']} citizens have an id of a pepper that is not known, or do not open")
+            say(f"{found['citizens_of_no_pepper']} citizens have an id of a pepper that is not known, or do not open")
     if found["missing_keys"]:
         raise typer.Exit(1)
 
@@ -195,8 +205,8 @@ def _rotate_sealing(files: Callable[[str], Secret], wait: float) -> None:
     secret.write((*old, new))
     _known_everywhere(wait)
     secret.write((new, *old))
-    print(f"key {key_id(base64.urlsafe_b64decode(new)).hex()} seals from now on; `registerbro keys reseal` seals anew")
-    print("what older ones did, and `registerbro keys status` tells when they may go")
+    say(f"key {key_id(base64.urlsafe_b64decode(new)).hex()} seals from now on; `registerbro keys reseal` seals anew")
+    say("what older ones did, and `registerbro keys status` tells when they may go")
 
 
 def _rotate_pepper(files: Callable[[str], Secret], wait: float) -> None:
@@ -214,7 +224,7 @@ def _rotate_pepper(files: Callable[[str], Secret], wait: float) -> None:
     secret.write([new])
     _known_everywhere(wait)
     others.write((old, *before))
-    print("a new pepper names citizens from now on; by the older ones they are found as long as those are kept: "
+    say("a new pepper names citizens from now on; by the older ones they are found as long as those are kept: "
           "30 days for the schedule, 90 for the status of fault reports")  # fmt: skip
 
 
@@ -225,5 +235,5 @@ def _listed(text: str, parse: Callable[[str], object]) -> tuple[str, ...]:
 
 
 def _known_everywhere(wait: float) -> None:
-    print(f"waiting {wait:g} s, until every process has looked at its files …", file=sys.stderr)
+    remark(f"waiting {wait:g} s, until every process has looked at its files …")
     time.sleep(wait)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from ops.terminal import say
+
 PROJECT = Path(__file__).resolve().parent.parent
 
 ACCEPTABLE = frozenset({
@@ -115,7 +117,7 @@ def main() -> int:
     packages = shipped()
     for package in packages:
         mark = "" if package.acceptable else "   NOT ACCEPTABLE"
-        print(f"{package.kind:<5} {package.name} {package.version}: {package.licence or 'unknown'}{mark}")
+        say(f"{package.kind:<5} {package.name} {package.version}: {package.licence or 'unknown'}{mark}")
     return 1 if refused(packages) else 0
 
 

@@ -3,7 +3,6 @@
 # mypy: disallow-untyped-calls=False
 # kombu says that it is typed, and hardly is.
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -17,7 +16,8 @@ from kombu.exceptions import OperationalError
 from config import celery as celery_config
 from config.settings import settings
 from ops.audit import recorded
-from ops.console import fail
+from ops.console import By, Reason, fail, operator
+from ops.terminal import say, say_json
 from workers import transport
 from workers.audit import Action
 from workers.transport import DeadLetter, Store
@@ -37,24 +37,31 @@ def list_dead(as_json: AsJson = False) -> None:  # noqa: FBT002 - typer's way of
     with open_store() as store:
         letters = store.dead()
     if as_json:
-        print(json.dumps([_document(letter) for letter in letters], indent=2))
+        say_json([_document(letter) for letter in letters])
         return
     for letter in letters:
-        print(
+        say(
             f"{letter.died:%Y-%m-%d %H:%M:%S}Z  {letter.queue}  {letter.task or '?'}  {letter.id or letter.tag}  "
             f"{letter.deliveries} deliveries since {letter.since:%Y-%m-%d %H:%M:%S}Z ({letter.reason})"
         )
     if not letters:
-        print("no dead letters")
+        say("no dead letters")
 
 
 @dead.command()
-def replay(which: Which = None, everything: All = False, as_json: AsJson = False) -> None:  # noqa: FBT002
+def replay(
+    which: Which = None,
+    everything: All = False,  # noqa: FBT002
+    reason: Reason = "",
+    by: By = "",
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
     """Put dead letters back into their queues, as if they had never been delivered."""
+    who = operator(by)
     with open_store() as store:
         for letter in _named(store, which, everything=everything):
             try:
-                with recorded(Action.REPLAY_MESSAGE, _target(letter)):
+                with recorded(Action.REPLAY_MESSAGE, who, _target(letter), reason):
                     store.replay(letter.tag)
             except ValueError as error:
                 fail(f"{error}; look at it in Redis, or discard it", 1)
@@ -62,11 +69,18 @@ def replay(which: Which = None, everything: All = False, as_json: AsJson = False
 
 
 @dead.command()
-def discard(which: Which = None, everything: All = False, as_json: AsJson = False) -> None:  # noqa: FBT002
+def discard(
+    which: Which = None,
+    everything: All = False,  # noqa: FBT002
+    reason: Reason = "",
+    by: By = "",
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
     """Forget dead letters for good."""
+    who = operator(by)
     with open_store() as store:
         for letter in _named(store, which, everything=everything):
-            with recorded(Action.DISCARD_MESSAGE, _target(letter)):
+            with recorded(Action.DISCARD_MESSAGE, who, _target(letter), reason):
                 store.discard(letter.tag)
             _tell("discarded", letter, as_json=as_json)
 
@@ -115,6 +129,7 @@ def _document(letter: DeadLetter) -> dict[str, object]:
 
 
 def _tell(what: str, letter: DeadLetter, *, as_json: bool) -> None:
-    print(
-        json.dumps({what: _document(letter)}) if as_json else f"{what}: {letter.task or '?'} {letter.id or letter.tag}"
-    )
+    if as_json:
+        say_json({what: _document(letter)}, indent=None)
+    else:
+        say(f"{what}: {letter.task or '?'} {letter.id or letter.tag}")

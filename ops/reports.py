@@ -1,7 +1,6 @@
 """`registerbro reports`: the fault reports that need a person, and what a person can do about them."""
 
 import asyncio
-import json
 import os
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
@@ -16,7 +15,8 @@ from config.celery import BOOKING_VENDOR
 from config.settings import variable
 from config.windows import DENMARK
 from ops.audit import auditable
-from ops.console import fail, open_settings, operator
+from ops.console import By, Operator, Reason, fail, open_settings, operator
+from ops.terminal import say, say_json
 from ops.work import not_recorded
 from workers.audit import Action, AuditNotWritten
 from workers.booking_vendor.outbox import DEAD_LETTERS, Outbox, Record, State, UnknownReport, WrongState
@@ -46,18 +46,20 @@ def list_(
     records = _run(lambda box: box.records(state or DEAD_LETTERS, limit))
     halted = _run(lambda box: box.halted_until())
     if as_json:
-        print(json.dumps([_facts(record) for record in records], ensure_ascii=False, indent=2))
+        say_json([_facts(record) for record in records])
         return
     if halted:
-        print(f"Nothing is sent until {_local(halted)}: the vendor refused our token. `replay` lifts that.")
+        say(f"Nothing is sent until {_local(halted)}: the vendor refused our token. `replay` lifts that.")
     for record in records:
-        print(f"{record.id}  {record.state:<9}  {_local(record.accepted_at)}  {record.reason or ''}".rstrip())
+        say(f"{record.id}  {record.state:<9}  {_local(record.accepted_at)}  {record.reason or ''}".rstrip())
 
 
 @cli.command()
 def show(
     report_id: Id,
     text: Annotated[bool, typer.Option("--text", help="Also what the citizen wrote, and the vendor's answer.")] = False,  # noqa: FBT002
+    reason: Reason = "",
+    by: By = "",
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Show one report: its state, its attempts and why they failed."""
@@ -77,44 +79,45 @@ def show(
             }
         return facts
 
-    facts = _run(read, Action.SHOW_REPORT, report_id, "with its text" if text else "")
+    why = ": ".join(part for part in ("with its text" if text else "", reason) if part)
+    facts = _run(read, Action.SHOW_REPORT, operator(by), report_id, why)
     if as_json:
-        print(json.dumps(facts, ensure_ascii=False, indent=2))
+        say_json(facts)
         return
     for name, value in facts.items():
         if name != "attempts":
-            print(f"{name}: {'–' if value is None else value}")
+            say(f"{name}: {'–' if value is None else value}")
     for attempt in facts["attempts"]:
-        print(f"attempt: {attempt['at']}  {attempt['outcome'] or 'no result'}")
+        say(f"attempt: {attempt['at']}  {attempt['outcome'] or 'no result'}")
 
 
 @cli.command()
 def replay(
     report_ids: Annotated[list[str], typer.Argument(metavar="ID…", help="The reports' ids.")],
+    reason: Reason = "",
+    by: By = "",
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Send reports anew, at once, with the same idempotency keys. Lifts a halt."""
+    who = operator(by)
     for report_id in report_ids:
-        _run(partial(Outbox.replay, report_id=report_id), Action.REPLAY_REPORT, report_id)
-        print(json.dumps({"id": report_id, "state": State.ACCEPTED}) if as_json else f"{report_id}: accepted anew")
+        _run(partial(Outbox.replay, report_id=report_id), Action.REPLAY_REPORT, who, report_id, reason)
+        _tell({"id": report_id, "state": State.ACCEPTED}, f"{report_id}: accepted anew", as_json=as_json)
 
 
 @cli.command()
 def discard(
     report_id: Id,
-    reason: Annotated[str, typer.Option(help="Why it is not to be sent; kept for good.")],
+    reason: Reason,
+    by: By = "",
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Remove a dead letter for good. Who did it and why is kept."""
-    if not reason.strip():
+    if not reason:
         fail("--reason is empty")
-    _run(
-        lambda box: box.discard(report_id, reason.strip(), operator()),
-        Action.DISCARD_REPORT,
-        report_id,
-        reason.strip(),
-    )
-    print(json.dumps({"id": report_id, "state": "discarded"}) if as_json else f"{report_id}: discarded")
+    who = operator(by)
+    _run(lambda box: box.discard(report_id, reason, who.by), Action.DISCARD_REPORT, who, report_id, reason)
+    _tell({"id": report_id, "state": "discarded"}, f"{report_id}: discarded", as_json=as_json)
 
 
 @cli.command()
@@ -122,11 +125,11 @@ def discards(as_json: AsJson = False) -> None:  # noqa: FBT002
     """List every discard there ever was, with who did it and why."""
     noted = _run(lambda box: box.discards())
     if as_json:
-        print(json.dumps(noted, ensure_ascii=False, indent=2))
+        say_json(noted)
         return
     for one in noted:
         at = _local(datetime.fromtimestamp(int(one["discarded_at"]) / 1000, DENMARK))
-        print(f"{one['id']}  {at}  {one['by']}: {one['reason']}")
+        say(f"{one['id']}  {at}  {one['by']}: {one['reason']}")
 
 
 @cli.command("recovery-key")
@@ -140,40 +143,47 @@ def recovery_key(
             private.write(pair.text + "\n")
     except OSError as error:
         fail(f"{file}: cannot be written: {error.strerror}")
-    print(f"{variable(BOOKING_VENDOR, 'recovery_key')}={pair.public}")
+    say(f"{variable(BOOKING_VENDOR, 'recovery_key')}={pair.public}")
 
 
 @cli.command()
 def recover(
     file: Annotated[Path, typer.Argument(help="The private half of the recovery key.")],
+    reason: Reason = "",
+    by: By = "",
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Seal anew what no sealing key opens any more, and the recovery key does. Exit status 1 if any is lost."""
+    who = operator(by)
     try:
         key = PrivateRecoveryKey(file.read_text(encoding="utf-8").strip())
     except (OSError, ValueError) as error:
         fail(f"{file}: {error.strerror if isinstance(error, OSError) else error}")
-    done = _run(lambda box: box.recover(key), Action.RECOVER_REPORTS)
-    print(json.dumps(asdict(done)) if as_json else f"{done.reports} reports open again; {done.lost} are lost")
+    done = _run(lambda box: box.recover(key), Action.RECOVER_REPORTS, who, reason=reason)
+    _tell(asdict(done), f"{done.reports} reports open again; {done.lost} are lost", as_json=as_json)
     if done.lost:
         raise typer.Exit(1)
 
 
 def _run(
-    use: Callable[[Outbox], Awaitable[T]], action: Action | None = None, report_id: str = "", reason: str = ""
+    use: Callable[[Outbox], Awaitable[T]],
+    action: Action | None = None,
+    who: Operator | None = None,
+    report_id: str = "",
+    reason: str = "",
 ) -> T:
     """What `use` gives, over a connection of its own; what goes wrong ends the command with one line.
 
-    An `action` is put on record first, and is not done where that is not possible.
+    An `action` is put on record first, with `who` takes it, and is not done where that is not possible.
     """
     settings = open_settings() if action is None else auditable()
 
     async def with_outbox() -> T:
         services = Services(settings)
         try:
-            if action is None:
+            if action is None or who is None:
                 return await use(outbox(services))
-            async with services.journal.action(action, operator(), target=report_id, reason=reason):
+            async with services.journal.action(action, who.by, user=who.user, target=report_id, reason=reason):
                 return await use(outbox(services))
         finally:
             await services.close()
@@ -192,6 +202,13 @@ def _run(
         fail(str(error), status=1)
     except REDIS_DOWN:
         fail("the ledger does not answer", status=1)
+
+
+def _tell(facts: dict[str, Any], line: str, *, as_json: bool) -> None:
+    if as_json:
+        say_json(facts, indent=None)
+    else:
+        say(line)
 
 
 def _facts(record: Record) -> dict[str, Any]:

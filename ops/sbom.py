@@ -14,6 +14,7 @@ from typing import Any
 
 from ops import licences
 from ops.licences import PROJECT, Package
+from ops.terminal import remark, say
 
 VERSION = "1.6"
 ALGORITHMS = {"sha512": "SHA-512", "sha384": "SHA-384", "sha256": "SHA-256"}
@@ -96,11 +97,11 @@ def main() -> int:
         text = json.dumps(listed, ensure_ascii=False, indent=2, sort_keys=True) + "\n"
         validate(text)
     except NotValid as error:
-        print(f"sbom: {error}", file=sys.stderr)
+        remark(f"sbom: {error}")
         return 1
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(text, encoding="utf-8")
-    print(f"{arguments.output}: CycloneDX {VERSION}, {len(listed['components'])} components, valid")
+    say(f"{arguments.output}: CycloneDX {VERSION}, {len(listed['components'])} components, valid")
     return 0
 
 

@@ -16,6 +16,7 @@ from config.celery import REGISTERS
 from config.settings import UPSTREAMS
 from ops import acl
 from ops.local import DEMO_CREDENTIALS
+from ops.terminal import say
 from portal.web import signing
 
 REDIS_VERSION = (7, 0)
@@ -69,7 +70,7 @@ def make(
     if demo:
         pem = _kept(folder / "portal" / "signing-key.pem", lambda: signing.new_key().decode())
         _write(folder / "portal" / "jwks.json", json.dumps(signing.jwks(pem.encode())))
-    print(f"{folder}: made for {'the demo' if demo else 'an installation'}; Flower's password is {flower}")
+    say(f"{folder}: made for {'the demo' if demo else 'an installation'}; Flower's password is {flower}")
 
 
 def copies(folder: Path, name: str) -> list[Path]:

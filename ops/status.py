@@ -1,23 +1,23 @@
 """`registerbro status`: what admission knows of each upstream, its queues and the schedule."""
 
-import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from config.settings import settings
 from config.windows import DENMARK
 from ops import breaker
 from ops.breaker import REDIS_SILENT
+from ops.terminal import Cell, Table, say, say_json, show, table
 from ops.work import with_services
 from workers import observed
-from workers.observed import UpstreamView
+from workers.observed import OverrideView, UpstreamView
 from workers.queues import BrokerDown
 from workers.runtime import Services
+
+UPSTREAM_COLUMNS = "upstream", "state", "since", "failures", "slow", "in flight", "last success", "last failure", "next"
 
 
 def status(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:  # noqa: FBT002
@@ -25,28 +25,14 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = F
     found, dead = with_services(settings(), _look, REDIS_SILENT)
     if as_json:
         told = {name: seen.model_dump(mode="json") for name, seen in found.items()}
-        print(json.dumps({"upstreams": told, "dead_letters": dead}, ensure_ascii=False, indent=2))
+        say_json({"upstreams": told, "dead_letters": dead})
         return
-    table = Table(title="Upstreams")
-    for column in (
-        "upstream",
-        "state",
-        "since",
-        "failures",
-        "slow",
-        "in flight",
-        "last success",
-        "last failure",
-        "next",
-    ):
-        table.add_column(column)
-    for name, seen in found.items():
-        table.add_row(name, *_row(seen))
-    Console().print(table, _queue_table(found), _schedule_table(found))
+    upstreams = table(UPSTREAM_COLUMNS, ([name, *_row(seen)] for name, seen in found.items()), title="Upstreams")
+    show(upstreams, _queue_table(found), _schedule_table(found))
     if quarantined := breaker.told([(name, seen.quarantined) for name, seen in found.items()]):
-        print(quarantined)
+        say(quarantined)
     if dead is not None:
-        print(f"dead letters: {dead}" + (" (see registerbro queue dead list)" if dead else ""))
+        say(f"dead letters: {dead}" + (" (see registerbro queue dead list)" if dead else ""))
 
 
 async def _look(services: Services) -> tuple[dict[str, UpstreamView], int | None]:
@@ -58,10 +44,10 @@ async def _look(services: Services) -> tuple[dict[str, UpstreamView], int | None
         return seen, None
 
 
-def _row(seen: UpstreamView) -> list[str]:
+def _row(seen: UpstreamView) -> list[str | Cell]:
     share = f"of {seen.calls}"
     if seen.override:
-        upcoming = f"{seen.override.by}: {seen.override.reason}"
+        upcoming = f"{_who(seen.override)}: {seen.override.reason}"
     elif seen.window_until:
         upcoming = f"closed until {_clock(seen.window_until)}"
     else:
@@ -73,32 +59,33 @@ def _row(seen: UpstreamView) -> list[str]:
     ]  # fmt: skip
 
 
-def _state(seen: UpstreamView) -> str:
+def _who(override: OverrideView) -> str:
+    return f"{override.by}, as {override.user}" if override.user else override.by
+
+
+def _state(seen: UpstreamView) -> str | Cell:
     """The breaker's, and below it what could not be read of the register's answers."""
     if seen.partial is None:
         return seen.state
-    return f"{seen.state}\npartial: {seen.partial.told} since {_clock(seen.partial.since)}"
+    return Cell((seen.state, f"partial: {seen.partial.told} since {_clock(seen.partial.since)}"))
 
 
 def _queue_table(found: Mapping[str, UpstreamView]) -> Table:
-    table = Table(title="Queues")
-    for column in ("queue", "messages", "oldest", "a worker"):
-        table.add_column(column)
+    rows = []
     for name, queue in ((name, queue) for seen in found.values() for name, queue in seen.queues.items()):
         oldest = "–" if queue.oldest_seconds is None else f"{queue.oldest_seconds:.0f} s"
         messages = "not known" if queue.messages is None else str(queue.messages)
-        table.add_row(name, messages, oldest, "yes" if queue.consumed else "no")
-    return table
+        rows.append((name, messages, oldest, "yes" if queue.consumed else "no"))
+    return table(("queue", "messages", "oldest", "a worker"), rows, title="Queues")
 
 
 def _schedule_table(found: Mapping[str, UpstreamView]) -> Table:
-    table = Table(title="Schedule")
-    for column in ("register", "citizens", "due", "on their way", "behind"):
-        table.add_column(column)
-    for name, seen in found.items():
-        if (one := seen.schedule) is not None:
-            table.add_row(name, str(one.active), str(one.due), str(one.taken), f"{one.lag_seconds:.0f} s")
-    return table
+    rows = [
+        (name, str(one.active), str(one.due), str(one.taken), f"{one.lag_seconds:.0f} s")
+        for name, seen in found.items()
+        if (one := seen.schedule) is not None
+    ]
+    return table(("register", "citizens", "due", "on their way", "behind"), rows, title="Schedule")
 
 
 def _clock(moment: datetime | None) -> str:

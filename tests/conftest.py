@@ -80,6 +80,8 @@ def make_settings(
             "PEPPER": PEPPER,
             "SEALING_KEYS": SEALING_KEY,
             "AUDIT_DIR": str(audit_dir),
+            # Tests run as whoever they run as, in a container as its root.
+            "OPERATOR": "tester",
         } | own
         for name in [name for name in values if f"{name}_FILE" in own]:
             del values[name]

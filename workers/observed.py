@@ -49,6 +49,8 @@ class OverrideView(_Frozen):
     by: str
     at: datetime
     reason: str
+    user: str = ""
+    """The system's user who gave the command; empty of what came through the API or is the worker's own."""
 
 
 class QueueView(_Frozen):
@@ -163,6 +165,7 @@ async def _admission(services: Services, name: str) -> UpstreamView:
             by=ordered.by,
             at=datetime.fromtimestamp(ordered.at / 1000, UTC),
             reason=ordered.reason,
+            user=ordered.user,
         ),
         quarantined=0,
         window_until=closed_until(services.settings.upstream(name).service_windows, datetime.now(UTC)),

@@ -7,10 +7,11 @@ from typing import Annotated, Any
 import prometheus_client
 from fastapi import APIRouter, Depends, Path, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from config.celery import QUEUES
 from config.settings import UPSTREAMS
+from config.visible import require_visible
 from portal.api.problems import Problem, Type, documented
 from portal.api.state import CallerWith, InPortal, Portal
 from portal.api.tokens import Caller
@@ -31,10 +32,15 @@ router = APIRouter()
 class NewOverride(BaseModel):
     """What is to be set above an upstream's breaker; null lifts it."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     override: Override | None
-    reason: str = Field(default="", max_length=500, examples=["announced maintenance ran over"])
+    reason: Annotated[str, AfterValidator(require_visible)] = Field(
+        default="",
+        max_length=500,
+        examples=["announced maintenance ran over"],
+        description="One line, without control or invisible characters",
+    )
 
 
 class SetOverride(BaseModel):

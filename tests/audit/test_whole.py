@@ -2,6 +2,7 @@
 
 import json
 import os
+import pwd
 import subprocess
 import sys
 from datetime import UTC, date, datetime, timedelta
@@ -136,7 +137,7 @@ async def test_verify_ends_with_1_and_names_the_line_when_one_was_changed(bridge
         ("refresh", "--contact-group", "12"), ("page",), ("audit", "for"), ("breaker", "udb", "lift"),
         ("breaker", "quarantine", "release", "udb", "a" * 52, "--reason", "y"),
         ("reports", "show", "x"), ("reports", "replay", "x"), ("reports", "discard", "x", "--reason", "y"),
-        ("forget",), ("keys", "reseal"),
+        ("forget",), ("keys", "reseal"), ("keys", "rotate", "pepper"),
     ],
     ids=" ".join,
 )  # fmt: skip
@@ -154,5 +155,6 @@ async def test_an_override_is_on_record(registerbro, audit_dir):
     (written,) = [file.read_text() for file in audit_dir.glob("*.jsonl")]
     action = next(json.loads(line) for line in written.splitlines() if '"event":"action"' in line)
     assert (action["action"], action["target"], action["reason"]) == ("breaker", "udb force-open", "planned work")
-    assert action["by"]
+    who = pwd.getpwuid(os.getuid()).pw_name
+    assert (action["by"], action["user"]) == ("tester", f"{who} (uid {os.getuid()})")
     assert datetime.fromisoformat(action["at"]) <= datetime.now(UTC)

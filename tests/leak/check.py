@@ -339,7 +339,8 @@ class Run:
         """What a command tells an operator, who sees no citizen either."""
         told = subprocess.run(
             [sys.executable, "-m", "ops.cli", *arguments], input=f"{given}\n".encode(), capture_output=True,
-            env={**os.environ, **self._here.environment}, cwd=local.PROJECT, check=False, timeout=120,
+            env={**os.environ, **self._here.environment, "REGISTERBRO_OPERATOR": "tester"}, cwd=local.PROJECT,
+            check=False, timeout=120,
         )  # fmt: skip
         self._scanner.scan("logs", f"registerbro {' '.join(arguments)}", told.stdout + told.stderr)
         return told.stdout

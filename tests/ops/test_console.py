@@ -118,17 +118,6 @@ def test_standard_input_that_cannot_be_read_is_one_line(start, tmp_path):
     assert ended.stderr.startswith(b"registerbro: standard input cannot be read: ")
 
 
-def test_a_user_without_a_name_is_a_number_on_record(monkeypatch):
-    """As in a container that runs as a number; what Python raises for it depends on its version."""
-    for error in (KeyError, OSError, ImportError):
-
-        def nobody(error=error):
-            raise error("uid not found: 4711")
-
-        monkeypatch.setattr(console.getpass, "getuser", nobody)
-        assert console.operator() == f"uid {os.getuid()}"
-
-
 @pytest.mark.parametrize(
     ("error", "said"),
     [

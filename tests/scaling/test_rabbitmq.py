@@ -31,7 +31,7 @@ def control(here):
 def command(here, *arguments):
     return subprocess.run(
         [sys.executable, "-m", "ops.cli", *arguments], capture_output=True, text=True, timeout=60, check=False,
-        env={**os.environ, **here.environment, "COLUMNS": "200"},
+        env={**os.environ, **here.environment, "COLUMNS": "200", "REGISTERBRO_OPERATOR": "tester"},
     )  # fmt: skip
 
 

@@ -60,6 +60,7 @@ class Action(StrEnum):
     AUDIT_FOR = "audit_for"
     FORGET = "forget"
     RESEAL = "reseal"
+    ROTATE_KEY = "rotate_key"
     RECOVER_REPORTS = "recover_reports"
 
 
@@ -120,15 +121,16 @@ class Journal:
 
     @asynccontextmanager
     async def action(
-        self, action: Action, by: str, *, target: str = "", citizen_id: str = "", reason: str = ""
+        self, action: Action, by: str, *, user: str = "", target: str = "", citizen_id: str = "", reason: str = ""
     ) -> AsyncIterator[None]:
         """What an operator does in the block is on record before it begins. Raises AuditNotWritten: it must not begin.
 
-        `target` is a report's id, an upstream or a message's tag, and never a CPR number.
+        `target` is a report's id, an upstream or a message's tag, and never a CPR number. `by` is the name that the
+        operator goes by, and `user` the system's user whom a command's process belongs to; empty of who calls the API.
         """
         identity = new_id()
         facts = {"event": "action", "action": action.value, "id": identity, "by": told(by), "target": told(target)}
-        optional = {"citizen": citizen_id, "reason": told(reason), "trace": _trace_id()}
+        optional = {"user": told(user), "citizen": citizen_id, "reason": told(reason), "trace": _trace_id()}
         await self.write({**facts, **{name: value for name, value in optional.items() if value}})
         outcome = "done"
         try:

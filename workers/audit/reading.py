@@ -56,6 +56,8 @@ class OperatorAction:
     citizen: str
     reason: str
     outcome: str = UNKNOWN
+    user: str = ""
+    """The system's user whom the command's process belonged to; empty of who called the API, and in older records."""
 
 
 def verify(directory: Path, heads: Mapping[str, Head]) -> Verdict:
@@ -139,7 +141,7 @@ def _take_in(begun: dict[str, LookUp | OperatorAction], facts: Mapping[str, Any]
     elif event == "action":
         begun[identity] = OperatorAction(
             facts["at"], facts["action"], facts["by"], facts["target"], facts.get("citizen", ""),
-            facts.get("reason", ""),
+            facts.get("reason", ""), user=facts.get("user", ""),
         )  # fmt: skip
     elif event == "outcome" and identity in begun:
         begun[identity].outcome = facts["outcome"]

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from config.logging import redacted_text
+from config.visible import to_json
 from workers import names
 
 GENESIS = "0" * 64
@@ -45,9 +46,8 @@ class Record:
 def write(chain: str, after: Position, facts: Mapping[str, Any]) -> tuple[bytes, Position]:
     """The line that says `facts` after that one, with its line break, and where the chain has come to by it."""
     values = {"chain": chain, "seq": after.seq + 1, "prev": after.hash, **facts}
-    text = json.dumps(values, ensure_ascii=False, separators=(",", ":"))
-    # What is no Unicode, as an operator's terminal may send it, becomes an escape that JSON knows too.
-    body = text.encode("utf-8", "backslashreplace")
+    # What a terminal would obey, or is no Unicode, becomes an escape: people look at these files as they are.
+    body = to_json(values, separators=(",", ":")).encode()
     digest = hashlib.sha256(body).hexdigest()
     return body[:-1] + _HASH + digest.encode() + _END + b"\n", Position(after.seq + 1, digest)
 

@@ -32,6 +32,10 @@ async def test_an_override_is_in_force_for_everybody_and_is_lifted(client, signe
         ("udb", {"override": "forced_open", "reason": "  "}, (422, "invalid-request")),
         ("udb", {"override": "closed", "reason": "x"}, (422, "invalid-request")),
         ("udb", {"reason": "x"}, (422, "invalid-request")),
+        *[
+            ("udb", {"override": "forced_open", "reason": f"x{one}"}, (422, "invalid-request"))
+            for one in ("\x1b[2J", "\n", "\t", "\x00", "\x7f", "\x9b", "\u202e", "\u2066", "\u200b", "\u2028", "\ufeff")
+        ],
     ],
 )
 async def test_an_order_that_says_nothing_is_refused(client, signer, name, body, expected):

@@ -23,7 +23,8 @@ class Overrides:
         if found is None:
             return None
         values = json.loads(found)
-        return Ordered(Override(values["override"]), values["by"], values["at"], values["reason"])
+        user = values.get("user", "")
+        return Ordered(Override(values["override"]), values["by"], values["at"], values["reason"], user)
 
     async def put(self, upstream: str, ordered: Ordered | None) -> None:
         """Sets it, or lifts it."""

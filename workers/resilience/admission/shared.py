@@ -24,12 +24,13 @@ from workers.steady import Steady, SteadyScript
 
 @dataclass(frozen=True, slots=True)
 class Ordered:
-    """An override with who set it, when (ms since 1970) and why."""
+    """An override with who set it, when (ms since 1970), why, and as which user of the system (not through the API)."""
 
     override: Override
     by: str
     at: int
     reason: str
+    user: str = ""
 
 
 class Unknown(Exception):
