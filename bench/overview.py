@@ -35,7 +35,7 @@ app = api.create(settings())
 @app.get("/empty")
 async def empty() -> dict[str, str]:
     return {}
-server.serve(app, "127.0.0.1", int(sys.argv[1]))
+server.serve(app, "127.0.0.1", int(sys.argv[1]), settings().portal)
 """
 
 

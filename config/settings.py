@@ -461,6 +461,8 @@ class BookingVendorSettings(UpstreamSettings):
         le=timedelta(seconds=3),
         description="How long a citizen who books a meeting waits for the vendor, and never longer than PT3S",
     )
+    booking_admission: AdmissionSettings = AdmissionSettings()
+    """As ADMISSION, which is for fault reports alone: neither keeps the other away."""
 
 
 class FlowerSettings(_Frozen):
@@ -472,6 +474,34 @@ class FlowerSettings(_Frozen):
     password: SecretStr | None = Field(default=None, min_length=1, description="Their password")
     host: str = Field(default="127.0.0.1", description="The address that Flower listens on")
     port: PositiveInt = Field(default=5555, le=65535, description="The port that it listens on")
+
+
+class PortalSettings(_Frozen):
+    """What one server process of the portal grants its clients, and each citizen."""
+
+    head_timeout: Duration = Field(
+        default=timedelta(seconds=10), description="How long a client may take to send the head of a request"
+    )
+    body_timeout: Duration = Field(
+        default=timedelta(seconds=10), description="How long it may take to send the body after that"
+    )
+    idle_timeout: Duration = Field(
+        default=timedelta(seconds=5), description="How long a connection stays open between two requests"
+    )
+    send_timeout: Duration = Field(
+        default=timedelta(seconds=30), description="How long a client may leave an answer unread"
+    )
+    max_connections: PositiveInt = Field(
+        default=2000,
+        description="Open connections per process; fewer when it may not open so many files (ulimit -n)",
+    )
+    event_streams: PositiveInt = Field(
+        default=500, description="Event streams per process, and never more than a quarter of its connections"
+    )
+    event_streams_per_citizen: PositiveInt = Field(default=4, description="Of these, how many are one citizen's")
+    booking_calls_per_minute: PositiveInt = Field(
+        default=30, description="How often a citizen's calls may reach the booking system within a minute"
+    )
 
 
 class DemoSettings(_Frozen):
@@ -579,6 +609,7 @@ class Settings(BaseSettings):
     dfdg: DfdgSettings = DfdgSettings()
     booking_vendor: BookingVendorSettings = BookingVendorSettings()
     flower: FlowerSettings = FlowerSettings()
+    portal: PortalSettings = PortalSettings()
     demo: DemoSettings = DemoSettings()
 
     @model_validator(mode="after")
@@ -612,6 +643,10 @@ class Settings(BaseSettings):
         if not isinstance(settings, UpstreamSettings):
             raise KeyError(name)
         return settings
+
+    def admission(self, name: str) -> AdmissionSettings:
+        """When the calls of this name are admitted, one of ADMISSIONS. Raises KeyError when there are none."""
+        return self.booking_vendor.booking_admission if name == BOOKING else self.upstream(name).admission
 
     def register(self, name: str) -> RegisterSettings:
         """The settings of one register, by name. Raises KeyError when there is none."""
@@ -690,6 +725,17 @@ UPSTREAMS: tuple[str, ...] = tuple(
     if isinstance(field.annotation, type) and issubclass(field.annotation, UpstreamSettings)
 )
 """The names of the upstreams: the fields of the settings that describe one."""
+
+BOOKING = "booking"
+"""The admission of citizens who book a meeting at the booking vendor; its own name is that of fault reports."""
+
+ADMISSIONS: tuple[str, ...] = (*UPSTREAMS, BOOKING)
+"""What has a breaker, a rate and a limit of calls: every upstream, and booking beside the fault reports."""
+
+
+def upstream_of(admission: str) -> str:
+    """The upstream that the calls of an admission go to, by name."""
+    return "booking_vendor" if admission == BOOKING else admission
 
 
 def variable(upstream: str, name: str) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from config.settings import UPSTREAMS, settings
+from config.settings import ADMISSIONS, UPSTREAMS, settings
 from config.windows import DENMARK
 from ops.audit import auditable
 from ops.console import By, Reason, fail, open_settings, operator
@@ -67,8 +67,8 @@ def order(
     by: By = "",
 ) -> None:
     """Set above an upstream's breaker what an operator decides, or lift it."""
-    if upstream not in UPSTREAMS:
-        fail(f"no such upstream: {upstream} (there are {', '.join(UPSTREAMS)})")
+    if upstream not in ADMISSIONS:
+        fail(f"no such upstream: {upstream} (there are {', '.join(ADMISSIONS)})")
     if order not in ORDERS:
         fail(f"no such order: {order} (there are {', '.join(ORDERS)})")
     if ORDERS[order] and not reason:

@@ -8,15 +8,17 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.config import STARTUP_FAILURE
 
-from config.settings import Settings
+from config import logging
+from config.settings import PortalSettings, Settings
 from portal import api, web
+from portal.bodies import Bodies
+from portal.connections import Config
 from portal.ending import Ending, Ends
 from workers import collector
 from workers.cache.keyring import Keyring
 
 END_WITHIN_SECONDS = 10
 """How long requests that are under way are waited for at the end; who listens for changes is told instead."""
-BACKLOG = 1024
 
 
 def create(settings: Settings, own_url: str) -> ASGIApp:
@@ -26,8 +28,10 @@ def create(settings: Settings, own_url: str) -> ASGIApp:
     """
     pages = reference_portal(settings, own_url)
     if pages is None:
-        return api.create(settings)
-    return _Both(api.create(settings, at_end=lambda: web.close(pages)), pages)
+        whole: ASGIApp = api.create(settings)
+    else:
+        whole = _Both(api.create(settings, at_end=lambda: web.close(pages)), pages)
+    return Bodies(whole, settings.portal.body_timeout)
 
 
 class _Both:
@@ -65,18 +69,19 @@ def reference_portal(settings: Settings, api_url: str) -> Starlette | None:
 def run(settings: Settings, host: str, port: int) -> None:
     """Serves until SIGTERM or SIGINT. Raises SettingsError when something is missing that only the portal needs."""
     own_host = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104 - it is compared, not bound
-    serve(create(settings, f"http://{own_host}:{port}"), host, port)
+    serve(create(settings, f"http://{own_host}:{port}"), host, port, settings.portal)
 
 
-def serve(app: ASGIApp, host: str, port: int) -> None:
+def serve(app: ASGIApp, host: str, port: int, settings: PortalSettings) -> None:
     """Serves `app` as `run` does; exit status 3, as uvicorn's own, when it cannot begin."""
     collector.settle()
+    logging.limit()
     ending = Ending()
-    config = uvicorn.Config(
+    config = Config(
         Ends(app, ending),
+        settings,
         host=host,
         port=port,
-        backlog=BACKLOG,
         timeout_graceful_shutdown=END_WITHIN_SECONDS,
         # Our own logging and log lines: its access log would write down what people type into paths.
         log_config=None,
@@ -101,3 +106,5 @@ class _Server(uvicorn.Server):
         """What uvicorn does at its end."""
         self._ending.begin()
         await super().shutdown(sockets)
+        # The signal that ended it may be the process's own end.
+        logging.tell_left_out()

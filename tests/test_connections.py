@@ -9,8 +9,8 @@ from redis.asyncio import Connection, SSLConnection, UnixDomainSocketConnection
 from redis.exceptions import ResponseError
 
 from ops.local import RedisServer
+from portal.api.limits import Rate
 from portal.api.problems import Problem
-from portal.api.state import RefreshLimit
 from workers.cache.ledger import Ledger
 from workers.connections import _OURS, REDIS_DOWN, _Ours, connect, server_within
 from workers.domain.cpr import Cpr
@@ -141,7 +141,7 @@ def test_no_look_at_the_queues_fails_because_a_kept_connection_was_closed(app, m
 
 
 async def test_no_refresh_is_uncounted_because_a_kept_connection_was_closed(services, empty_redis):
-    limit = RefreshLimit(services.settings, services)
+    limit = Rate(services, "refresh", services.settings.refreshes_per_minute, "refreshes")
     citizen = Citizen(Cpr.parse("6102991234"), frozenset(), education_order=False)
     for _ in range(services.settings.refreshes_per_minute):
         await cut(empty_redis["broker"], services.coordination)

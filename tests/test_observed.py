@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from config.celery import QUEUES, REGISTERS
-from config.settings import UPSTREAMS
+from config.settings import ADMISSIONS
 from workers import heartbeat, observed, partial_answers
 from workers.booking_vendor import reports
 from workers.domain.cpr import Cpr
@@ -40,7 +40,7 @@ def scrape(app, make_settings):
 
 async def test_every_upstream_and_every_queue_is_there_before_anything_happened(services, scrape):
     seen = await asyncio.to_thread(scrape)
-    assert {seen["breaker_state", "closed", name] for name in UPSTREAMS} == {1.0}
+    assert {seen["breaker_state", "closed", name] for name in ADMISSIONS} == {1.0}
     assert {seen["queue_messages", queue] for queue in QUEUES} == {0.0}
     assert {seen["queue_oldest_seconds", queue] for queue in QUEUES} == {0.0}
     assert {seen["queue_consumed", queue] for queue in QUEUES} == {0.0}

@@ -19,6 +19,12 @@ CALL_SECONDS = Histogram(
 RETRIES = Counter("registerbro_upstream_retries_total", "Calls that were made again, by why", ["upstream", "reason"])
 NOT_ADMITTED = Counter("registerbro_upstream_not_admitted_total", "Calls that were not made", ["upstream", "reason"])
 BREAKER_CHANGES = Counter("registerbro_breaker_changes_total", "Changes of a breaker's state", ["upstream", "state"])
+CONNECTIONS_ENDED = Counter(
+    "registerbro_connections_ended_total",
+    "Clients' connections that the portal ended, by what it waited for on them (head, body, idle, unread), or because "
+    "all places were taken (made_room for another, refused)",
+    ["reason"],
+)
 ALARMS = Counter("registerbro_alarms_total", "What an operator must look at", ["upstream", "reason"])
 REFRESHES = Counter(
     "registerbro_refreshes_total",

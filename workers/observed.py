@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 from pydantic import BaseModel, ConfigDict
 
 from config.celery import QUEUES, REGISTERS, WORKERS
-from config.settings import UPSTREAMS, Settings
+from config.settings import ADMISSIONS, UPSTREAMS, Settings, upstream_of
 from config.windows import closed_until
 from workers import heartbeat, partial_answers
 from workers.booking_vendor import reports
@@ -99,8 +99,8 @@ class UpstreamView(_Frozen):
 async def upstreams(services: Services) -> dict[str, UpstreamView]:
     """The health of every upstream. Raises REDIS_DOWN errors; a broker that does not tell leaves its part out."""
     seen, quarantined, queues, consumed, partial = await asyncio.gather(
-        asyncio.gather(*(_admission(services, name) for name in UPSTREAMS)),
-        services.quarantine.count(UPSTREAMS),
+        asyncio.gather(*(_admission(services, name) for name in ADMISSIONS)),
+        services.quarantine.count(ADMISSIONS),
         _or_none(queued(services)),
         heartbeat.consumed(services.coordination, QUEUES),
         partial_answers.look(services.coordination, REGISTERS),
@@ -120,7 +120,7 @@ async def upstreams(services: Services) -> dict[str, UpstreamView]:
                 "partial": partial.get(name),
             }
         )
-        for name, one in zip(UPSTREAMS, seen, strict=True)
+        for name, one in zip(ADMISSIONS, seen, strict=True)
     }
 
 
@@ -168,7 +168,7 @@ async def _admission(services: Services, name: str) -> UpstreamView:
             user=ordered.user,
         ),
         quarantined=0,
-        window_until=closed_until(services.settings.upstream(name).service_windows, datetime.now(UTC)),
+        window_until=closed_until(services.settings.upstream(upstream_of(name)).service_windows, datetime.now(UTC)),
         queues={},
         schedule=None,
         partial=None,
@@ -271,8 +271,8 @@ def _gauge(name: str, text: str, label: str, values: Mapping[str, float | None])
 async def _of_coordination(services: Services) -> list[Metric]:
     seen = dict(
         zip(
-            UPSTREAMS,
-            await asyncio.gather(*(services.admission(name).shared.look() for name in UPSTREAMS)),
+            ADMISSIONS,
+            await asyncio.gather(*(services.admission(name).shared.look() for name in ADMISSIONS)),
             strict=True,
         )
     )

@@ -10,7 +10,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar
 
-from config.settings import Settings
+from config.settings import Settings, upstream_of
 from workers import pool
 from workers.audit import Heads, Journal
 from workers.audit.journal import WRITE_WITHIN
@@ -67,13 +67,14 @@ class Services:
         self._turns: dict[str, asyncio.Semaphore] = {}
 
     def upstream(self, name: str) -> Upstream:
-        """The one object through which this process calls that upstream.
+        """The one object through which this process makes the calls of an admission, one of ADMISSIONS.
 
         Raises SettingsError without a base URL, or when a certificate cannot be used.
         """
         if name not in self._upstreams:
-            settings = self.settings.upstream(name)
-            http = HttpClient(self.settings.base_url(name), settings, self.certificates(name))
+            upstream = upstream_of(name)
+            settings = self.settings.upstream(upstream)
+            http = HttpClient(self.settings.base_url(upstream), settings, self.certificates(upstream))
             trail = self.journal if settings.looks_up_citizens else NoTrail()
             self._upstreams[name] = Upstream(name, settings, http, self.admission(name), trail, sleep=self._sleep)
         return self._upstreams[name]
@@ -85,15 +86,15 @@ class Services:
         return self._certificates[name]
 
     def admission(self, name: str) -> Guard:
-        """The one object that says whether this process may call that upstream."""
+        """The one object that says whether this process may call now, by the name of the admission."""
         if name not in self._guards:
-            settings = self.settings.upstream(name)
-            shared = SharedMachine(self.coordination, Rules.of(name, settings.admission))
+            settings, admission = self.settings.upstream(upstream_of(name)), self.settings.admission(name)
+            shared = SharedMachine(self.coordination, Rules.of(name, admission))
             self._guards[name] = Guard(
                 shared,
                 self.overrides,
                 lease=settings.attempt_timeout + (WRITE_WITHIN if settings.looks_up_citizens else timedelta(0)),
-                slow_call=settings.admission.slow_call,
+                slow_call=admission.slow_call,
                 watch=Watch(self.quarantine, name) if settings.looks_up_citizens else None,
             )
         return self._guards[name]

@@ -9,9 +9,11 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from config.settings import Settings
+from portal import connections
 from portal.api import booking, citizen, fault_reports, operations, overview, problems
+from portal.api.limits import OneAtATime, Places, Rate
 from portal.api.pages import Pages
-from portal.api.state import Portal, RefreshLimit
+from portal.api.state import Portal
 from portal.api.tokens import Tokens
 from portal.api.wire import Wire
 from portal.banner import Banner
@@ -41,6 +43,8 @@ def create(settings: Settings, at_end: Callable[[], Awaitable[None]] | None = No
     audit.usable(settings)
     from workers import app as celery  # noqa: F401, PLC0415 - it reads the settings; publishing needs it
 
+    limits = settings.portal
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         services = Services(settings)
@@ -52,7 +56,11 @@ def create(settings: Settings, at_end: Callable[[], Awaitable[None]] | None = No
             Banner(services),
             Booked(services),
             Tokens(settings),
-            RefreshLimit(settings, services),
+            refreshes=Rate(services, "refresh", settings.refreshes_per_minute, "refreshes"),
+            dismissals=Rate(services, "banner", overview.DISMISSALS_PER_MINUTE, "dismissals"),
+            booking_calls=Rate(services, "booking", limits.booking_calls_per_minute, "calls of the booking system"),
+            one_at_a_time=OneAtATime(),
+            streams=Places(connections.most_streams(limits), limits.event_streams_per_citizen),
         )
         ends = [tracing.enable(settings, "registerbro-portal"), observed.expose(settings)]
         tidying = asyncio.create_task(services.journal.keep_tidy())

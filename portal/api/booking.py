@@ -10,7 +10,7 @@ from portal.api import citizen as citizens
 from portal.api.citizen import AUTH
 from portal.api.pages import today
 from portal.api.problems import Problem, Type, documented
-from portal.api.state import CitizenWith, InPortal, Portal
+from portal.api.state import CitizenWith, InPortal, Portal, TokenFirst
 from portal.reader import SectionState
 from workers.booking_vendor import bookings
 from workers.booking_vendor.wire import Booking, Tid
@@ -27,12 +27,13 @@ PROBLEMS = (
     *AUTH,
     Type.INVALID_REQUEST,
     Type.NOT_FOUND,
+    Type.RATE_LIMITED,
     Type.TEMPORARILY_UNAVAILABLE,
     Type.BOOKING_SYSTEM_CONTRACT,
     Type.BOOKING_SYSTEM_UNREACHABLE,
 )
 
-router = APIRouter(prefix="/v1/booking", tags=["booking"])
+router = APIRouter(prefix="/v1/booking", tags=["booking"], route_class=TokenFirst)
 
 
 class Meeting(BaseModel):
@@ -65,20 +66,33 @@ async def read_times(
     citizen: Booking_,
     deadline: Annotated[Id, Query(description="The id of a deadline in the citizen's calendar")],
 ) -> Times:
-    """The times that the booking system offers before a deadline. Nobody waits longer than BOOKING_TIMEOUT for it."""
-    await _check_is_theirs(here, citizen, deadline)
-    try:
-        found = await bookings.times(here.services, citizen.cpr, deadline)
-    except bookings.BookingError as error:
-        raise _problem(error) from None
-    return Times(times=[_meeting(one) for one in found])
+    """The times that the booking system offers before a deadline. Nobody waits longer than BOOKING_TIMEOUT for it.
+
+    One question of a citizen's is under way at a time: whoever asks the same meanwhile has its answer.
+    """
+
+    async def ask() -> Times:
+        await _check_is_theirs(here, citizen, deadline)
+        await here.booking_calls.check(citizen)
+        try:
+            found = await bookings.times(here.services, citizen.cpr, deadline)
+        except bookings.BookingError as error:
+            raise _problem(error) from None
+        return Times(times=[_meeting(one) for one in found])
+
+    return await here.one_at_a_time.ask(("times", citizen.cpr), deadline, ask)
 
 
 @router.post(
     "/bookings",
     status_code=201,
     responses=documented(
-        *PROBLEMS, Type.BODY_TOO_LARGE, Type.TIME_TAKEN, Type.WRONG_STATE, Type.IDEMPOTENCY_KEY_REUSED
+        *PROBLEMS,
+        Type.REQUEST_TIMEOUT,
+        Type.BODY_TOO_LARGE,
+        Type.TIME_TAKEN,
+        Type.WRONG_STATE,
+        Type.IDEMPOTENCY_KEY_REUSED,
     ),
 )
 async def book(
@@ -92,17 +106,23 @@ async def book(
     """Books a time. The same key gives the same answer, and one meeting, however often and at whatever moment it comes.
 
     After `booking-system-unreachable` or `booking-system-contract` it is not known whether the meeting was booked: try
-    again with the same key.
+    again with the same key. One booking of a citizen's is under way at a time.
     """
-    await _check_is_theirs(here, citizen, wanted.deadline)
-    try:
-        booked = await bookings.book(here.services, citizen.cpr, wanted.deadline, wanted.time, idempotency_key)
-    except bookings.BookingError as error:
-        raise _problem(error) from None
-    await here.booked.note(citizen, wanted.deadline)
-    # Asks DFDG for what is out of date from now on, and waits for nothing.
-    await here.pages.register(citizen, DFDG)
-    return _meeting(booked)
+
+    async def ask() -> Meeting:
+        await _check_is_theirs(here, citizen, wanted.deadline)
+        await here.booking_calls.check(citizen)
+        try:
+            booked = await bookings.book(here.services, citizen.cpr, wanted.deadline, wanted.time, idempotency_key)
+        except bookings.BookingError as error:
+            raise _problem(error) from None
+        await here.booked.note(citizen, wanted.deadline)
+        # Asks DFDG for what is out of date from now on, and waits for nothing.
+        await here.pages.register(citizen, DFDG)
+        return _meeting(booked)
+
+    what = (wanted.deadline, wanted.time, idempotency_key)
+    return await here.one_at_a_time.ask(("booking", citizen.cpr), what, ask)
 
 
 async def _check_is_theirs(here: Portal, citizen: Citizen, deadline: str) -> None:

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from portal.api import examples
 from portal.api.pages import today
 from portal.api.problems import Problem, Type, documented
-from portal.api.state import CitizenWith, InPortal, Portal
+from portal.api.state import CitizenWith, InPortal, Portal, TokenFirst
 from portal.reader import SectionState, SectionView
 from workers.domain import searchable_cv
 from workers.domain.months import InvalidMonth, Month, is_deadline_shown
@@ -21,7 +21,7 @@ InProfile = Annotated[Citizen, Depends(CitizenWith("profile:read"))]
 
 AUTH = (Type.UNAUTHORISED, Type.FORBIDDEN, Type.KEYS_UNAVAILABLE)
 
-router = APIRouter(prefix="/v1", tags=["citizen"])
+router = APIRouter(prefix="/v1", tags=["citizen"], route_class=TokenFirst)
 
 
 class Kept(BaseModel):

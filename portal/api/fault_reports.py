@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
 
 from portal.api.problems import Problem, Type, documented
-from portal.api.state import CallerWith, CitizenWith, InPortal
+from portal.api.state import CallerWith, CitizenWith, InPortal, TokenFirst
 from portal.api.tokens import Caller
 from workers.audit import Action, AuditNotWritten
 from workers.booking_vendor import reports
@@ -27,7 +27,7 @@ OperatorReads = Annotated[Caller, Depends(CallerWith("ops:read"))]
 OperatorWrites = Annotated[Caller, Depends(CallerWith("ops:write"))]
 ReportId = Annotated[str, Path(max_length=100, examples=["0192f0c1-7a3e-4c8e-9d51-5a3b2c1d0e9f"])]
 
-router = APIRouter(prefix="/v1/fault-reports", tags=["fault reports"])
+router = APIRouter(prefix="/v1/fault-reports", tags=["fault reports"], route_class=TokenFirst)
 
 
 def _text(value: object) -> str:
@@ -97,6 +97,7 @@ class Listed(BaseModel):
         202: {"headers": {"Location": {"schema": {"type": "string"}, "description": "Where its status is found"}}},
         **documented(
             *AUTH,
+            Type.REQUEST_TIMEOUT,
             Type.BODY_TOO_LARGE,
             Type.INVALID_REQUEST,
             Type.FAULT_REPORT_EMPTY,

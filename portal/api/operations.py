@@ -10,10 +10,10 @@ from fastapi.responses import JSONResponse
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from config.celery import QUEUES
-from config.settings import UPSTREAMS
+from config.settings import ADMISSIONS
 from config.visible import require_visible
 from portal.api.problems import Problem, Type, documented
-from portal.api.state import CallerWith, InPortal, Portal
+from portal.api.state import CallerWith, InPortal, Portal, TokenFirst
 from portal.api.tokens import Caller
 from workers import heartbeat, observed
 from workers.audit import Action, AuditNotWritten
@@ -26,7 +26,7 @@ CHECK_WITHIN = timedelta(seconds=1)
 OperatorReads = Annotated[Caller, Depends(CallerWith("ops:read"))]
 OperatorWrites = Annotated[Caller, Depends(CallerWith("ops:write"))]
 
-router = APIRouter()
+router = APIRouter(route_class=TokenFirst)
 
 
 class NewOverride(BaseModel):
@@ -85,7 +85,9 @@ async def read_registers(here: InPortal, _: OperatorReads) -> Registers:
 @router.put(
     "/v1/registers/{name}/override",
     tags=["operations"],
-    responses=documented(*AUTH, Type.NOT_FOUND, Type.INVALID_REQUEST, Type.TEMPORARILY_UNAVAILABLE),
+    responses=documented(
+        *AUTH, Type.NOT_FOUND, Type.REQUEST_TIMEOUT, Type.INVALID_REQUEST, Type.TEMPORARILY_UNAVAILABLE
+    ),
 )
 async def set_override(
     here: InPortal,
@@ -94,7 +96,7 @@ async def set_override(
     order: NewOverride,
 ) -> SetOverride:
     """Sets or lifts what goes before an upstream's breaker, in every process, until somebody lifts it."""
-    if name not in UPSTREAMS:
+    if name not in ADMISSIONS:
         raise Problem(Type.NOT_FOUND)
     if order.override is not None and not order.reason.strip():
         raise Problem(Type.INVALID_REQUEST, "body.reason: an override needs one")

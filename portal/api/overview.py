@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from portal.api.examples import OVERVIEW, SECTION
 from portal.api.pages import Closing, today
 from portal.api.problems import Problem, Type, documented
-from portal.api.state import CitizenWith, InPortal, YoungCitizenWith, portal_of
+from portal.api.state import CitizenWith, InPortal, TokenFirst, YoungCitizenWith, portal_of
 from portal.ending import Ending
 from portal.reader import Page
 from workers.connections import REDIS_DOWN
@@ -20,13 +20,26 @@ from workers.refresh import Citizen, State
 
 Anyone = Annotated[Citizen, Depends(CitizenWith("overview:read"))]
 Reading = Annotated[Citizen, Depends(YoungCitizenWith("overview:read"))]
+Dismissing = Annotated[Citizen, Depends(CitizenWith("banner:write"))]
 Refreshing = Annotated[Citizen, Depends(YoungCitizenWith("overview:refresh"))]
 
 AUTH = (Type.UNAUTHORISED, Type.FORBIDDEN, Type.KEYS_UNAVAILABLE)
 EVENTS_AGAIN_AFTER = timedelta(seconds=2)
 """How long a browser waits before it listens again, when the connection broke."""
 
-router = APIRouter(prefix="/v1", tags=["page"])
+DISMISSALS_PER_MINUTE = 5
+"""How often a citizen may hide the banner, which is a write that waits for the ledger's disk."""
+
+router = APIRouter(prefix="/v1", tags=["page"], route_class=TokenFirst)
+
+
+async def _listening(here: InPortal, citizen: Reading) -> AsyncIterator[Citizen]:
+    """The citizen, who has a place among the event streams until theirs has ended. Raises Problem."""
+    with here.streams.taken(here.services.citizens.id_of(citizen.cpr)):
+        yield citizen
+
+
+Listening = Annotated[Citizen, Depends(_listening)]
 
 
 class Asked(BaseModel):
@@ -91,10 +104,10 @@ async def refresh_overview(here: InPortal, citizen: Refreshing) -> Refresh:
             "ends: listen again",
             "content": {"text/event-stream": {"example": f"event: section\ndata: {SECTION}\n\nevent: settled\n"}},
         },
-        **documented(*AUTH, Type.OUTSIDE_TARGET_GROUP),
+        **documented(*AUTH, Type.OUTSIDE_TARGET_GROUP, Type.RATE_LIMITED, Type.TEMPORARILY_UNAVAILABLE),
     },
 )
-async def overview_events(request: Request, here: InPortal, citizen: Reading) -> AsyncIterator[ServerSentEvent]:
+async def overview_events(request: Request, here: InPortal, citizen: Listening) -> AsyncIterator[ServerSentEvent]:
     """The page's sections as they land. It lasts no longer than a register may take."""
     again = round(EVENTS_AGAIN_AFTER.total_seconds() * 1000)
     try:
@@ -114,9 +127,14 @@ async def read_banner(here: InPortal, citizen: Anyone) -> BannerView:
     return BannerView(in_target_group=True, visible=not await here.banner.is_dismissed(citizen))
 
 
-@router.put("/banner/dismissed", status_code=204, responses=documented(*AUTH, Type.TEMPORARILY_UNAVAILABLE))
-async def dismiss_banner(here: InPortal, citizen: Anyone) -> None:
+@router.put(
+    "/banner/dismissed",
+    status_code=204,
+    responses=documented(*AUTH, Type.RATE_LIMITED, Type.TEMPORARILY_UNAVAILABLE),
+)
+async def dismiss_banner(here: InPortal, citizen: Dismissing) -> None:
     """»Vis ikke denne besked igen«: hides it for good."""
+    await here.dismissals.check(citizen)
     try:
         await here.banner.dismiss(citizen)
     except REDIS_DOWN:

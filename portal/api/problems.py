@@ -26,6 +26,7 @@ class Type(StrEnum):
     METHOD_NOT_ALLOWED = "method-not-allowed"
     WRONG_STATE = "wrong-state"
     TIME_TAKEN = "time-taken"
+    REQUEST_TIMEOUT = "request-timeout"
     BODY_TOO_LARGE = "body-too-large"
     INVALID_REQUEST = "invalid-request"
     FAULT_REPORT_EMPTY = "fault-report-empty"
@@ -55,6 +56,7 @@ KINDS = {
     Type.METHOD_NOT_ALLOWED: _Kind(HTTPStatus.METHOD_NOT_ALLOWED, "That cannot be done with this address"),
     Type.WRONG_STATE: _Kind(HTTPStatus.CONFLICT, "That cannot be done in this state"),
     Type.TIME_TAKEN: _Kind(HTTPStatus.CONFLICT, "Somebody else has booked that time"),
+    Type.REQUEST_TIMEOUT: _Kind(HTTPStatus.REQUEST_TIMEOUT, "The body did not come in time"),
     Type.BODY_TOO_LARGE: _Kind(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is too large"),
     Type.INVALID_REQUEST: _Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "The request is not as documented"),
     Type.FAULT_REPORT_EMPTY: _Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "The report has no text"),
@@ -157,7 +159,7 @@ def handle(app: FastAPI) -> None:
     async def _of_http(_: Request, error: HTTPException) -> JSONResponse:
         if isinstance(error, Problem):
             return error.response()
-        by_status = {404: Type.NOT_FOUND, 405: Type.METHOD_NOT_ALLOWED}
+        by_status = {404: Type.NOT_FOUND, 405: Type.METHOD_NOT_ALLOWED, 408: Type.REQUEST_TIMEOUT}
         problem = Problem(by_status.get(error.status_code, Type.INVALID_REQUEST))
         problem.headers = dict(problem.headers or {}) | dict(error.headers or {})
         return problem.response()

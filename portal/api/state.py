@@ -1,40 +1,23 @@
 """What the API's routes work with, and who is asking: FastAPI's dependencies."""
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Annotated, Any
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Response
+from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 
 from config.settings import Settings
+from portal.api.limits import OneAtATime, Places, Rate
 from portal.api.pages import Pages, today
 from portal.api.problems import Problem, Type
 from portal.api.tokens import Caller, InvalidToken, KeysUnavailable, Tokens
 from portal.banner import Banner
 from portal.booked import Booked
-from workers import names, refresh
-from workers.cache.scripts import ms
-from workers.connections import REDIS_DOWN
+from workers import refresh
 from workers.refresh import Citizen
 from workers.runtime import Services
-from workers.steady import Steady
-
-MINUTE = timedelta(minutes=1)
-
-# KEYS: when a citizen asked. ARGV: how often they may, within how many ms, a name for this time. Returns 0, or in how
-# many ms they may again.
-_ASK = """
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2])
-if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[1]) then
-  return redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2] + ARGV[2] - now
-end
-redis.call('ZADD', KEYS[1], now, ARGV[3])
-redis.call('PEXPIRE', KEYS[1], ARGV[2])
-return 0
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,37 +30,11 @@ class Portal:
     banner: Banner
     booked: Booked
     tokens: Tokens
-    refreshes: "RefreshLimit"
-
-
-class RefreshLimit:
-    """How often a citizen may ask for a refresh, over all processes together.
-
-    By a steady clock: an expiry of Redis' own, which is what libraries count by, lasts for as much longer as its clock
-    is set back. `clock` and `monotonic` are those of `Steady`, for tests.
-    """
-
-    def __init__(
-        self,
-        settings: Settings,
-        services: Services,
-        clock: Callable[[], int] | None = None,
-        monotonic: Callable[[], float] | None = None,
-    ) -> None:
-        self._citizens = services.citizens
-        self._most = settings.refreshes_per_minute
-        self._ask = Steady(services.coordination, clock, monotonic).script(_ASK)
-
-    async def check(self, citizen: Citizen) -> None:
-        """Counts a request. Raises Problem when there were too many; without Redis there is nothing to spare."""
-        keys = [f"limits:refresh:{self._citizens.id_of(citizen.cpr)}", "limits:clock"]
-        try:
-            wait = await self._ask(keys=keys, args=[self._most, ms(MINUTE), names.name()])
-        except REDIS_DOWN:
-            return
-        if wait > 0:
-            detail = f"more than {self._most} refreshes within a minute"
-            raise Problem(Type.RATE_LIMITED, detail, retry_after=math.ceil(wait / 1000))
+    refreshes: Rate
+    dismissals: Rate
+    booking_calls: Rate
+    one_at_a_time: OneAtATime
+    streams: Places
 
 
 def portal_of(request: Request) -> Portal:
@@ -152,3 +109,21 @@ class YoungCitizenWith(CitizenWith):
             await refresh.left(portal_of(request).services, citizen)
             raise Problem(Type.OUTSIDE_TARGET_GROUP)
         return citizen
+
+
+class TokenFirst(APIRoute):
+    """A route that looks at the token before it reads a body, which may take its time: FastAPI reads the body first."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """FastAPI's handler, behind the checks of the token where there is a body to read."""
+        handler = super().get_route_handler()
+        checks = [one.call for one in self.dependant.dependencies if isinstance(one.call, CallerWith)]
+        if self.body_field is None:
+            return handler
+
+        async def checked(request: Request) -> Response:
+            for check in checks:
+                await check(request)
+            return await handler(request)
+
+        return checked

@@ -9,7 +9,7 @@ import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, ExceptionHandler, Message, Receive, Scope, Send
 
@@ -47,6 +47,9 @@ class Defects:
 
         try:
             await self._app(scope, receive, send_and_note)
+        except ClientDisconnect:
+            # Nobody is there any more to be told anything.
+            return
         except Exception:
             if begun or scope["type"] != "http":
                 raise

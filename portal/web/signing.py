@@ -16,7 +16,7 @@ from jwt.utils import base64url_encode
 from workers.domain.cpr import Cpr
 
 ALGORITHM = "ES256"
-SCOPE = "overview:read overview:refresh fault-report:write calendar:read profile:read booking:write"
+SCOPE = "overview:read overview:refresh fault-report:write calendar:read profile:read booking:write banner:write"
 """All that a citizen's own pages need of the API."""
 LASTS = timedelta(hours=1)
 

@@ -10,7 +10,19 @@ import warnings
 import pytest
 import structlog
 
-from config.logging import REDACTED, configure, redact
+from config import logging as module
+from config.logging import (
+    MOST_KINDS,
+    PER_MINUTE,
+    REDACTED,
+    TRACEBACKS_PER_MINUTE,
+    Repeats,
+    configure,
+    limit,
+    redact,
+    tell_left_out,
+)
+from ops.local import wait_for
 
 NUMBER = "6102991234"
 
@@ -121,3 +133,82 @@ def test_what_python_itself_would_write_is_a_log_line_and_redacted(written, happ
     assert lines
     assert REDACTED in written.getvalue()
     assert NUMBER not in written.getvalue()
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+def line(event, name="theirs", **facts):
+    return logging.LogRecord(name, logging.INFO, __file__, 1, {"event": event, **facts} if facts else event, None, None)
+
+
+def taken(repeats, record, times):
+    return sum(repeats.take(record) for _ in range(times))
+
+
+@pytest.mark.parametrize(
+    ("record", "most"),
+    [
+        (line("Invalid HTTP request received."), PER_MINUTE),
+        (line("form_refused", reason="Refused"), PER_MINUTE),
+        (line("page_defect", exc_info=True), TRACEBACKS_PER_MINUTE),
+        (line("request_answered", status=401), PER_MINUTE),
+        (line("request_answered", status=200), module.ANSWERS_PER_MINUTE),
+    ],
+    ids=["library", "ours", "traceback", "refusals", "answers"],
+)
+def test_of_one_kind_so_many_lines_are_written_within_a_minute(record, most):
+    clock = Clock()
+    repeats = Repeats(clock)
+    assert taken(repeats, record, most + 7) == most
+    assert list(repeats.ended()) == []
+    clock.now = 60.0
+    assert [lines for _, lines in repeats.ended()] == [7]
+    assert taken(repeats, record, most) == most
+
+
+def test_no_kind_of_line_takes_from_another():
+    repeats = Repeats(Clock())
+    taken(repeats, line("request_answered", status=401), 100)
+    for other in (line("request_answered", status=200), line("request_answered", status=500), line("key_set_read")):
+        assert repeats.take(other)
+
+
+def test_lines_of_endless_kinds_share_one_count():
+    repeats = Repeats(Clock())
+    assert taken(repeats, line("first"), 1) == 1
+    written = sum(repeats.take(line(f"no such thing: {number}")) for number in range(10 * MOST_KINDS))
+    assert written == MOST_KINDS - 1 + PER_MINUTE
+    assert repeats.take(line("first"))
+
+
+def test_what_was_left_out_is_one_line_with_its_number(written, monkeypatch):
+    monkeypatch.setattr(module, "MINUTE", 1.0)
+    limit()
+    log = structlog.get_logger("ours")
+    for _ in range(PER_MINUTE + 5):
+        log.warning("form_refused", reason="Refused")
+    wait_for(lambda: module.LEFT_OUT in written.getvalue(), "the line that nobody else causes")
+    told = [json.loads(line) for line in written.getvalue().splitlines()]
+    (summary,) = [one for one in told if one["event"] == module.LEFT_OUT]
+    assert (summary["of"], summary["by"]) == ("form_refused", "ours")
+    assert len(told) - 1 + summary["lines"] == PER_MINUTE + 5
+
+
+def test_a_process_that_ends_tells_what_it_has_left_out(written):
+    limit()
+    for _ in range(PER_MINUTE + 5):
+        logging.getLogger("theirs").warning("Invalid HTTP request received.")
+    tell_left_out()
+    last = json.loads(written.getvalue().splitlines()[-1])
+    assert (last["event"], last["of"], last["lines"]) == (module.LEFT_OUT, "Invalid HTTP request received.", 5)
+
+
+def test_where_lines_are_not_limited_each_is_written(written):
+    for _ in range(PER_MINUTE + 5):
+        logging.getLogger("theirs").warning("again")
+    assert len(written.getvalue().splitlines()) == PER_MINUTE + 5

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from config.settings import UPSTREAMS
+from config.settings import ADMISSIONS
 from workers import partial_answers
 
 
@@ -28,7 +28,7 @@ def test_every_upstream_is_listed_before_anything_was_called(registerbro):
     told = json.loads(registerbro("status", "--json").stdout)
     found = told["upstreams"]
     assert told["dead_letters"] == 0
-    assert {name: seen["state"] for name, seen in found.items()} == dict.fromkeys(UPSTREAMS, "closed")
+    assert {name: seen["state"] for name, seen in found.items()} == dict.fromkeys(ADMISSIONS, "closed")
 
 
 def test_an_override_is_shown_with_who_and_why_until_it_is_lifted(registerbro):
@@ -46,7 +46,7 @@ async def test_a_partial_register_is_shown_with_how_many_items_of_which_kind_and
     assert (found["eindkomst"]["partial"]["items"], found["eindkomst"]["partial"]["kinds"]) == (3, {"period": 3})
     assert found["eindkomst"]["partial"]["since"] == found["eindkomst"]["partial"]["last"]
     assert [name for name, seen in found.items() if seen["partial"] is None] == [
-        name for name in UPSTREAMS if name != "eindkomst"
+        name for name in ADMISSIONS if name != "eindkomst"
     ]
     assert "partial: 3 items (period) since " in registerbro("status").stdout
 
@@ -56,7 +56,7 @@ async def test_a_partial_register_is_shown_with_how_many_items_of_which_kind_and
     [
         (
             ["nemid", "lift"],
-            "no such upstream: nemid (there are udb, su, eindkomst, cvr, ydelse, dfdg, booking_vendor)",
+            "no such upstream: nemid (there are udb, su, eindkomst, cvr, ydelse, dfdg, booking_vendor, booking)",
         ),
         (["udb", "open"], "no such order: open (there are force-open, disable, metrics-only, lift)"),
         (["udb", "disable"], "an override needs a --reason"),

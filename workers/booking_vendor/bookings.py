@@ -17,8 +17,7 @@ from typing import TypeVar
 
 import structlog
 
-from config.celery import BOOKING_VENDOR
-from config.settings import SettingsError
+from config.settings import BOOKING, SettingsError
 from workers.booking_vendor import wire
 from workers.booking_vendor.wire import Booking, Tid
 from workers.domain.cpr import Cpr
@@ -115,7 +114,7 @@ async def _ask(
 
     try:
         with deadline.within(services.settings.booking_vendor.booking_timeout):
-            result = await services.upstream(BOOKING_VENDOR).ask(Exchange(question, answered))
+            result = await services.upstream(BOOKING).ask(Exchange(question, answered))
     except (InvalidResponse, TooLong, BadRequest) as error:
         log.error("booking_contract_broken", reason=error.reason, detail=str(error))
         raise SystemBrokeContract from None

@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 import time
 from contextlib import asynccontextmanager
 from datetime import date, timedelta
@@ -14,8 +17,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from config.settings import UPSTREAMS
+from ops.local import free_port, listens, wait_for
 from portal import api
 from portal.api import pages
+from portal.connections import Config
 from simulators import citizens
 from workers.domain.cpr import Cpr
 from workers.domain.overview import Employment, sections_of
@@ -23,7 +28,9 @@ from workers.runtime import Services
 
 ISSUER, AUDIENCE = "https://login.example", "registerbro"
 ME, OTHER = citizens.EXAMPLE.cpr, citizens.FOUR_JOBS.cpr
-CITIZEN_SCOPE = "overview:read overview:refresh fault-report:write calendar:read profile:read booking:write"
+CITIZEN_SCOPE = (
+    "overview:read overview:refresh fault-report:write calendar:read profile:read booking:write banner:write"
+)
 JOB = Employment(employer="Føtex", start=date(2019, 1, 1), end=date(2020, 5, 31))
 
 
@@ -95,9 +102,13 @@ def patience(request, monkeypatch):
 
 
 @asynccontextmanager
-async def serving(application):
-    """Its address, while it is served."""
-    server = uvicorn.Server(uvicorn.Config(application, port=0, log_config=None, lifespan="on"))
+async def serving(application, portal=None):
+    """Its address, while it is served: as any ASGI application is, or with these settings as `registerbro serve` is."""
+    if portal is None:
+        config = uvicorn.Config(application, port=0, log_config=None, lifespan="on")
+    else:
+        config = Config(application, portal, port=0, log_config=None, lifespan="on")
+    server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())
     while not server.started:
         assert not task.done(), task.exception()
@@ -119,6 +130,28 @@ async def services(settings):
     it = Services(settings)
     yield it
     await it.close()
+
+
+@pytest.fixture
+def files():
+    """How many files `portal` may open; None is as many as this process."""
+
+
+@pytest.fixture
+def portal(settings, project, tmp_path, files):
+    """A process that serves, its address, and what it has written; it is there until a test ends it."""
+    port = free_port()
+    limited = [] if files is None else ["sh", "-c", f'ulimit -n {files}; exec "$@"', "sh"]
+    with open(tmp_path / "log", "wb") as log:
+        process = subprocess.Popen(
+            [*limited, sys.executable, "-m", "ops.cli", "serve", "--port", str(port)],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=project, env=os.environ,
+        )  # fmt: skip
+    process.url, process.written = f"http://127.0.0.1:{port}", lambda: (tmp_path / "log").read_text("utf-8")
+    wait_for(lambda: listens(port) or process.poll() is not None, "the portal")
+    yield process
+    process.kill()
+    process.wait()
 
 
 class Client:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+import uuid
 from datetime import datetime, timedelta
 
 import pytest
@@ -10,6 +11,8 @@ from ops.local import DEMO_CREDENTIALS
 from portal.api.pages import today
 from simulators import Simulation
 from tests.portal.api.conftest import ME, OTHER, problem, settle
+from workers.booking_vendor import reports, tasks
+from workers.booking_vendor.outbox import State
 from workers.domain.cpr import Cpr
 from workers.domain.overview import BookingDeadline
 
@@ -116,8 +119,15 @@ async def test_a_double_click_at_the_same_moment_books_once_and_both_get_the_sam
     answers = await asyncio.gather(*(book(client, chosen) for _ in range(5)))
     assert {answer.status_code for answer in answers} == {201}
     assert len({answer.text for answer in answers}) == 1
+    assert len(control.bookings()) == 1
+
+
+async def test_a_second_click_after_the_answer_reaches_the_vendor_which_books_once(client, control):
+    chosen = (await free(client))[0]["id"]
+    first, second = await book(client, chosen), await book(client, chosen)
+    assert (first.text, first.status_code) == (second.text, second.status_code)
     (only,) = control.bookings()
-    assert only["received"] == 5
+    assert only["received"] == 2
 
 
 async def test_the_same_key_gives_the_same_answer_also_when_the_deadline_is_booked_and_gone(client, services, control):
@@ -228,7 +238,8 @@ async def test_a_booking_system_that_is_down_is_spared_after_a_few_calls(client,
     control.fault("booking_vendor", {"kind": "status", "status": 503})
     for _ in range(8):
         assert problem(await times(client)) == (503, UNREACHABLE[0])
-    assert control.calls("booking_vendor").total == services.settings.booking_vendor.admission.consecutive_failures
+    failures = services.settings.booking_vendor.booking_admission.consecutive_failures
+    assert control.calls("booking_vendor").total == failures
 
 
 async def test_time_and_again_a_refusal_is_no_failure_of_the_booking_system(client, control):
@@ -270,3 +281,83 @@ async def test_no_call_breaks_the_contract_or_names_the_citizen(client, services
     assert ME not in str(control.bookings())
     assert control.bookings()[0]["wish"]["reference"] == services.citizens.id_of(Cpr.parse(ME))
     assert ME not in "".join(capfd.readouterr())
+
+
+async def test_however_often_a_citizen_asks_at_once_the_booking_system_is_asked_hardly_ever(client, control):
+    control.fault("booking_vendor", {"kind": "latency", "seconds": 1})
+    answers = await asyncio.gather(*(times(client) for _ in range(20)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.text for answer in answers}) == 1
+    # Once, unless a busy machine lets some of them come only after the answer.
+    assert control.calls("booking_vendor").total < 5
+
+
+async def test_one_of_a_citizens_bookings_is_under_way_at_a_time_and_keeps_nobody_else_waiting(
+    client, signer, services, control
+):
+    mine, another, *_ = await free(client)
+    await known(services, OTHER, key="frist-karin-1")
+    control.fault("booking_vendor", {"kind": "latency", "seconds": 1.5})
+    first, second, theirs, asked = await asyncio.gather(
+        book(client, mine["id"]),
+        book(client, another["id"], key="two"),
+        book(client, "tid-x", key="theirs", token=signer.token(OTHER), deadline="frist-karin-1"),
+        times(client),
+    )
+    assert {first.status_code, second.status_code} == {201, 429}
+    refused = next(one for one in (first, second) if one.status_code == 429)
+    assert (problem(refused)[1], refused.headers["retry-after"]) == ("rate-limited", "1")
+    assert problem(theirs) == (404, "not-found")
+    assert asked.status_code == 200
+
+
+class TestLimit:
+    @pytest.fixture
+    def own_settings(self, own_settings):
+        return {**own_settings, "PORTAL__BOOKING_CALLS_PER_MINUTE": "3"}
+
+    async def test_a_citizen_reaches_the_booking_system_so_often_within_a_minute(
+        self, client, signer, services, control
+    ):
+        await known(services, OTHER)
+        assert {(await times(client)).status_code for _ in range(2)} == {200}
+        assert problem(await book(client, "tid-x")) == (404, "not-found")
+        for refused in (await times(client), await book(client, "tid-x")):
+            assert problem(refused) == (429, "rate-limited")
+            assert 50 <= int(refused.headers["retry-after"]) <= 60
+        assert control.calls("booking_vendor").total == 3
+        assert (await times(client, signer.token(OTHER))).status_code == 200
+
+
+async def deliver(services):
+    """Hands in a report, and delivers it as a worker does."""
+    taken = await reports.submit(services, Cpr.parse(ME), "Kalenderen er tom.", idempotency_key=str(uuid.uuid4()))
+    await tasks.deliver(services, taken.id)
+    return (await reports.status(services, Cpr.parse(ME), taken.id)).state
+
+
+@pytest.mark.parametrize("fails", ["booking", "reports"])
+async def test_neither_bookings_nor_reports_that_fail_keep_the_other_away(client, services, control, fails):
+    """One vendor, and two admissions to it."""
+    control.fault("booking_vendor", {"kind": "status", "status": 503})
+    for _ in range(6):
+        if fails == "booking":
+            assert problem(await times(client)) == (503, UNREACHABLE[0])
+        else:
+            assert await deliver(services) == State.ACCEPTED
+    open_, closed = ("booking", "booking_vendor") if fails == "booking" else ("booking_vendor", "booking")
+    assert (await services.admission(open_).shared.look())["state"] == "open"
+    assert (await services.admission(closed).shared.look()).get("state", "closed") == "closed"
+    control.mend("booking_vendor")
+    if fails == "booking":
+        assert await deliver(services) == State.DELIVERED
+    else:
+        assert (await times(client)).status_code == 200
+
+
+@pytest.mark.parametrize(("ordered", "status"), [("booking", 503), ("booking_vendor", 200)])
+async def test_an_operator_spares_the_one_without_the_other(client, signer, ordered, status):
+    body = {"override": "forced_open", "reason": "announced maintenance"}
+    answer = await client.put(f"/v1/registers/{ordered}/override", signer.token(None, scope="ops:write"), json=body)
+    assert answer.json() == {"name": ordered, "override": "forced_open"}
+    assert (await times(client)).status_code == status

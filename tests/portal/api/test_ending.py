@@ -2,15 +2,11 @@
 
 import asyncio
 import json
-import os
 import signal
-import subprocess
-import sys
 
 import httpx
 import pytest
 
-from ops.local import free_port, listens, wait_for
 from tests.portal.api.test_overview import Events
 
 pytestmark = pytest.mark.xdist_group("processes")
@@ -18,19 +14,8 @@ LISTENERS = 20
 
 
 @pytest.fixture
-def portal(settings, project, tmp_path):
-    """A process that serves, its address, and what it has written; it is there until a test ends it."""
-    port = free_port()
-    with open(tmp_path / "log", "wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "ops.cli", "serve", "--port", str(port)],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=project, env=os.environ,
-        )  # fmt: skip
-    process.url, process.written = f"http://127.0.0.1:{port}", lambda: (tmp_path / "log").read_text("utf-8")
-    wait_for(lambda: listens(port) or process.poll() is not None, "the portal")
-    yield process
-    process.kill()
-    process.wait()
+def own_settings():
+    return {"PORTAL__EVENT_STREAMS_PER_CITIZEN": str(LISTENERS)}
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

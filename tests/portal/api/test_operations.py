@@ -3,14 +3,14 @@
 import pytest
 
 from config.celery import QUEUES
-from config.settings import UPSTREAMS
+from config.settings import ADMISSIONS
 from portal.api import tokens
 from tests.portal.api.conftest import Signer, problem
 from workers import heartbeat, partial_answers
 from workers.resilience.admission import Override
 
 
-@pytest.mark.parametrize("upstream", UPSTREAMS)
+@pytest.mark.parametrize("upstream", ADMISSIONS)
 async def test_an_override_is_in_force_for_everybody_and_is_lifted(client, signer, services, upstream):
     token = signer.token(None, scope="ops:write", sub="vagten")
     path = f"/v1/registers/{upstream}/override"

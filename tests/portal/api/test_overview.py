@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from portal.api.overview import DISMISSALS_PER_MINUTE
 from tests.portal.api.conftest import JOB, ME, OTHER, problem, sections, settle
 from workers.cache.entries import entry_key
 from workers.cache.timetable import ACTIVE
@@ -226,6 +227,14 @@ async def test_the_banner_goes_for_good(client, signer):
     assert (await client.put("/v1/banner/dismissed")).status_code == 204
     assert (await client.get("/v1/banner", signer.token(sub="a new log-in"))).json()["visible"] is False
     assert (await client.get("/v1/banner", signer.token(OTHER))).json()["visible"] is True
+
+
+async def test_the_banner_is_hidden_so_often_within_a_minute_and_no_more(client, signer):
+    answers = [await client.put("/v1/banner/dismissed") for _ in range(DISMISSALS_PER_MINUTE + 1)]
+    assert {answer.status_code for answer in answers[:-1]} == {204}
+    assert problem(answers[-1]) == (429, "rate-limited")
+    assert 0 < int(answers[-1].headers["retry-after"]) <= 60
+    assert (await client.put("/v1/banner/dismissed", signer.token(OTHER))).status_code == 204
 
 
 async def test_outside_the_target_group_there_is_no_banner(client, signer):

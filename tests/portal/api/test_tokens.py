@@ -82,7 +82,7 @@ async def test_both_signatures_are_taken(client, signer, algorithm):
         ("POST", "/v1/overview/refresh", "overview:read"),
         ("GET", "/v1/overview/events", "overview:refresh"),
         ("GET", "/v1/banner", "fault-report:write"),
-        ("PUT", "/v1/banner/dismissed", "fault-report:write"),
+        ("PUT", "/v1/banner/dismissed", "overview:read overview:refresh fault-report:write"),
         ("POST", "/v1/fault-reports", "overview:read"),
         ("GET", "/v1/fault-reports/0192f0c1-7a3e-4c8e-9d51-5a3b2c1d0e9f", "overview:read"),
         ("GET", "/v1/fault-reports", "fault-report:write"),
