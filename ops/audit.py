@@ -132,7 +132,7 @@ def for_(
 
     found = with_services(settings, look, "the audit log or the ledger cannot be read")
     if as_json:
-        say_json([_document(one) for one in found])
+        say_json([documented(one) for one in found])
         return
     for one in found:
         say(_line(one))
@@ -145,7 +145,8 @@ async def _look(services: Services, directory: Path) -> Verdict:
     return await asyncio.to_thread(verify, directory, heads)
 
 
-def _document(one: LookUp | OperatorAction) -> dict[str, Any]:
+def documented(one: LookUp | OperatorAction) -> dict[str, Any]:
+    """What is on record, as `--json` and an export have it."""
     return {"kind": "look_up" if isinstance(one, LookUp) else "action", **asdict(one)}
 
 

@@ -10,7 +10,7 @@ import typer
 
 from config.settings import SettingsError, settings
 from config.windows import DENMARK
-from ops import alive, audit, breaker, doctor, forget, keys, reports, secrets, status
+from ops import alive, audit, breaker, doctor, export, forget, keys, reports, secrets, status
 from ops.audit import auditable
 from ops.console import By, Reason, cpr_from_input, fail, open_settings, operator, run
 from ops.queue import queue
@@ -123,6 +123,7 @@ cli.add_typer(audit.cli, name="audit")
 cli.add_typer(keys.cli, name="keys")
 cli.add_typer(breaker.cli, name="breaker")
 cli.command()(forget.forget)
+cli.command()(export.export)
 cli.command()(status.status)
 cli.command()(doctor.doctor)
 cli.command("secrets")(secrets.make)

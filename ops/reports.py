@@ -46,7 +46,7 @@ def list_(
     records = _run(lambda box: box.records(state or DEAD_LETTERS, limit))
     halted = _run(lambda box: box.halted_until())
     if as_json:
-        say_json([_facts(record) for record in records])
+        say_json([facts_of(record) for record in records])
         return
     if halted:
         say(f"Nothing is sent until {_local(halted)}: the vendor refused our token. `replay` lifts that.")
@@ -68,7 +68,7 @@ def show(
         record = await box.record(report_id)
         if record is None:
             raise UnknownReport(report_id)
-        facts = _facts(record)
+        facts = facts_of(record)
         if text:
             content, answer = await box.contents(report_id)
             facts |= {
@@ -211,7 +211,7 @@ def _tell(facts: dict[str, Any], line: str, *, as_json: bool) -> None:
         say(line)
 
 
-def _facts(record: Record) -> dict[str, Any]:
+def facts_of(record: Record) -> dict[str, Any]:
     """What may be shown of a report without opening its text."""
     return {
         "id": record.id,

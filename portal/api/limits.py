@@ -17,6 +17,10 @@ from workers.runtime import Services
 from workers.steady import Steady
 
 MINUTE = timedelta(minutes=1)
+COUNTED = ("refresh", "banner", "booking")
+"""The names of what is counted per citizen."""
+CLOCK_KEY = "limits:clock"
+"""The key of the steady clock by which requests are counted."""
 AGAIN_AFTER_SECONDS = 1
 """When to come again for what another call of the same citizen's is in the way of: those take a few seconds."""
 FULL_AGAIN_AFTER_SECONDS = 10
@@ -34,6 +38,11 @@ redis.call('ZADD', KEYS[1], now, ARGV[3])
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return 0
 """
+
+
+def counted_key(name: str, citizen_id: str) -> str:
+    """The key of when a citizen did what `name` counts, within the last minute, by that clock."""
+    return f"limits:{name}:{citizen_id}"
 
 
 class Rate:
@@ -62,7 +71,7 @@ class Rate:
 
     async def check(self, citizen: Citizen) -> None:
         """Counts a request. Raises Problem when there were too many; without Redis nothing is counted."""
-        keys = [f"limits:{self._name}:{self._citizens.id_of(citizen.cpr)}", "limits:clock"]
+        keys = [counted_key(self._name, self._citizens.id_of(citizen.cpr)), CLOCK_KEY]
         try:
             wait = await self._ask(keys=keys, args=[self._most, ms(MINUTE), names.name()])
         except REDIS_DOWN:

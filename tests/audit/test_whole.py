@@ -137,7 +137,7 @@ async def test_verify_ends_with_1_and_names_the_line_when_one_was_changed(bridge
         ("refresh", "--contact-group", "12"), ("page",), ("audit", "for"), ("breaker", "udb", "lift"),
         ("breaker", "quarantine", "release", "udb", "a" * 52, "--reason", "y"),
         ("reports", "show", "x"), ("reports", "replay", "x"), ("reports", "discard", "x", "--reason", "y"),
-        ("forget",), ("keys", "reseal"), ("keys", "rotate", "pepper"),
+        ("forget",), ("export",), ("keys", "reseal"), ("keys", "rotate", "pepper"),
     ],
     ids=" ".join,
 )  # fmt: skip

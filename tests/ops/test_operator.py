@@ -54,7 +54,7 @@ def test_nobody_goes_by_a_service_s_name(system_user, name):
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["refresh"], ["page"], ["forget"], ["audit", "for"], ["breaker", "udb", "lift"],
+        ["refresh"], ["page"], ["export"], ["forget"], ["audit", "for"], ["breaker", "udb", "lift"],
         ["breaker", "quarantine", "release", "su", "x", "--reason", "x"], ["reports", "show", "x"],
         ["reports", "replay", "x"], ["reports", "discard", "x", "--reason", "x"], ["reports", "recover", "x"],
         ["keys", "rotate", "sealing"], ["keys", "reseal"], ["queue", "dead", "replay", "x"],

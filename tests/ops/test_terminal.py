@@ -192,6 +192,7 @@ COMMANDS = {
     "queue dead list": [["queue", "dead", "list"], ["queue", "dead", "list", "--json"]],
     "queue dead replay": [["queue", "dead", "replay", HOSTILE], ["queue", "dead", "replay", f"x{HOSTILE}"]],
     "queue dead discard": [["queue", "dead", "discard", HOSTILE, "--json"], ["queue", "dead", "discard", "x"]],
+    "export": [["export"], ["export", "--output", f"/nonsense/{HOSTILE}"]],
     "forget": [["forget"], ["forget", "--json"]],
     "nonsense": [[HOSTILE], [f"--{HOSTILE}"]],
 }  # fmt: skip
@@ -250,7 +251,7 @@ def test_a_reason_with_a_hidden_character_is_refused_in_one_line(run, option, ch
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["refresh"], ["page"], ["forget"], ["audit", "for"], ["breaker", "udb", "lift"],
+        ["refresh"], ["page"], ["export"], ["forget"], ["audit", "for"], ["breaker", "udb", "lift"],
         ["breaker", "quarantine", "release", "su", "x"], ["reports", "show", "x"], ["reports", "replay", "x"],
         ["reports", "discard", "x"], ["reports", "recover", "x"], ["keys", "rotate", "sealing"], ["keys", "reseal"],
         ["queue", "dead", "replay", "x"], ["queue", "dead", "discard", "x"],

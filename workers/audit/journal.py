@@ -59,6 +59,7 @@ class Action(StrEnum):
     DISCARD_MESSAGE = "discard_message"
     AUDIT_FOR = "audit_for"
     FORGET = "forget"
+    EXPORT = "export"
     RESEAL = "reseal"
     ROTATE_KEY = "rotate_key"
     RECOVER_REPORTS = "recover_reports"

@@ -57,7 +57,7 @@ KEPT_ATTEMPTS = 200
 _HOUR = timedelta(hours=1)
 _PREFIX = "{reports}:"
 """The braces keep all keys in one slot of a cluster, as an atomic script needs it."""
-_DUE, _HALT, _TEXTS, _DISCARDS, _CLOCK = (_PREFIX + name for name in ("due", "halt", "texts", "discards", "clock"))
+_DUE, _HALT, _TEXTS, _DISCARDS, CLOCK = (_PREFIX + name for name in ("due", "halt", "texts", "discards", "clock"))
 _CPR_LIKE = re.compile(r"\d{6}-?\d{4}")
 
 
@@ -429,7 +429,7 @@ class Outbox:
         values = json.dumps([content.text, content.page, content.error_code], ensure_ascii=False).encode()
         sealed = self._sealer.seal(values, f"{_report(report_id)}#content")
         recovery = self._recovery.seal(values, f"{_report(report_id)}#recovery") if self._recovery else b""
-        keys = [_report(report_id), self._key(citizen_id, idempotency_key), f"{_PREFIX}rate:{citizen_id}", _DUE, _CLOCK]
+        keys = [_report(report_id), self._key(citizen_id, idempotency_key), rate_key(citizen_id), _DUE, CLOCK]
         verdict, *facts = await self._ledger.durably(
             self._accept,
             keys,
@@ -468,13 +468,13 @@ class Outbox:
 
         Each is given to one caller, and to another if nobody has begun it within QUEUED_FOR.
         """
-        due = await self._take_due(keys=[_DUE, _HALT, _CLOCK], args=[ms(QUEUED_FOR), at_once])
+        due = await self._take_due(keys=[_DUE, _HALT, CLOCK], args=[ms(QUEUED_FOR), at_once])
         return tuple(report_id.decode() for report_id in due)
 
     async def begin(self, report_id: str, length: timedelta) -> Sending | None:
         """Makes the sending this run's own for `length`. None when it is not due, has ended or all is halted."""
         owner = secrets.token_hex(8)
-        keys = [_report(report_id), _attempts(report_id), _DUE, _HALT, _CLOCK]
+        keys = [_report(report_id), _attempts(report_id), _DUE, _HALT, CLOCK]
         found = await self._begin(keys=keys, args=[report_id, owner, ms(length)])
         return Sending(report_id, owner, _datetime(found[1]), found[0]) if found else None
 
@@ -491,7 +491,7 @@ class Outbox:
             _ended(State.DELIVERED),
             _TEXTS,
             *map(_ended, DEAD_LETTERS),
-            _CLOCK,
+            CLOCK,
         ]
         return bool(await self._deliver(keys=keys, args=[sending.id, sending.owner, case]))
 
@@ -529,7 +529,7 @@ class Outbox:
 
     async def replay(self, report_id: str) -> None:
         """Sends a report anew, now and for as long as a new one; lifts a halt. Raises UnknownReport and WrongState."""
-        keys = [_report(report_id), _DUE, *map(_ended, DEAD_LETTERS), _HALT, _CLOCK]
+        keys = [_report(report_id), _DUE, *map(_ended, DEAD_LETTERS), _HALT, CLOCK]
         args: list[EncodableT] = [report_id, ms(self._settings.give_up_after)]
         state = _state(await self._ledger.durably(self._replay, keys, args))
         if state is None:
@@ -539,7 +539,7 @@ class Outbox:
 
     async def discard(self, report_id: str, reason: str, by: str) -> None:
         """Removes a dead letter, and notes for good who did and why. Raises UnknownReport and WrongState."""
-        keys = [_report(report_id), _attempts(report_id), *map(_ended, DEAD_LETTERS), _DISCARDS, _CLOCK]
+        keys = [_report(report_id), _attempts(report_id), *map(_ended, DEAD_LETTERS), _DISCARDS, CLOCK]
         found = await self._ledger.durably(self._discard, keys, [report_id, reason, by])
         if not found:
             raise UnknownReport(report_id)
@@ -597,14 +597,14 @@ class Outbox:
     async def tidy(self, at_once: int = 500) -> Tidied:
         """Erases and removes what has been kept long enough, at most so many of each kind."""
         args: list[EncodableT] = [_report(""), _attempts(""), ms(TEXT_KEPT_FOR), ms(KEPT_FOR), at_once]
-        return Tidied(*await self._tidy(keys=[_TEXTS, *map(_ended, ENDED), _CLOCK], args=args))
+        return Tidied(*await self._tidy(keys=[_TEXTS, *map(_ended, ENDED), CLOCK], args=args))
 
     async def record(self, report_id: str) -> Record | None:
         """What is kept of a report; None when there is none of that id."""
         pipeline = self._ledger.redis.pipeline(transaction=False)
         pipeline.hgetall(_report(report_id))
         pipeline.lrange(_attempts(report_id), 0, -1)
-        pipeline.hget(_CLOCK, "ahead")
+        pipeline.hget(CLOCK, "ahead")
         fields, attempts, ahead = await pipeline.execute()
         return _record(report_id, fields, attempts, int(float(ahead or 0))) if fields else None
 
@@ -621,7 +621,7 @@ class Outbox:
 
     async def standing(self, at_most: int = 10_000) -> Standing:
         """How the reports stand. Of those not ended, the `at_most` that are due first are looked at one by one."""
-        keys = [_DUE, *map(_ended, ENDED), _CLOCK]
+        keys = [_DUE, *map(_ended, ENDED), CLOCK]
         sending, oldest, unended, delivered, rejected, gave_up = await self._standing(
             keys=keys, args=[_report(""), at_most]
         )
@@ -643,7 +643,7 @@ class Outbox:
 
     async def halted_until(self) -> datetime | None:
         """Until when nothing is sent, as the vendor refused us; None when it is not so."""
-        left, now = await self._halted(keys=[_HALT, _CLOCK])
+        left, now = await self._halted(keys=[_HALT, CLOCK])
         return _datetime(now + left) if left > 0 else None
 
     async def discards(self) -> list[dict[str, str]]:
@@ -651,7 +651,7 @@ class Outbox:
         return [json.loads(line) for line in await self._ledger.redis.lrange(_DISCARDS, 0, -1)]
 
     def _ending(self, sending: Sending, place: str) -> list[str]:
-        return [_report(sending.id), _attempts(sending.id), _DUE, place, _CLOCK]
+        return [_report(sending.id), _attempts(sending.id), _DUE, place, CLOCK]
 
     def _sealed(self, sending: Sending, answer: bytes | None) -> bytes:
         """The vendor's answer may repeat the text, so it is kept as the text is."""
@@ -679,6 +679,11 @@ def _new_id() -> str:
     while _CPR_LIKE.search(report_id := str(uuid.uuid4())):
         pass
     return report_id
+
+
+def rate_key(citizen_id: str) -> str:
+    """The ledger's key of the reports that a citizen handed in within the last hour: id by when, by `CLOCK`."""
+    return f"{_PREFIX}rate:{citizen_id}"
 
 
 def _report(report_id: str) -> str:

@@ -241,8 +241,8 @@ class Leases:
 
     async def overdue(self, register: str, length: timedelta, at_once: int = 100) -> Overdue:
         """Takes, for `length`, the leases that ended without a result; each is given to one sweep only."""
-        wanted = _wanted_key(register)
-        args: list[EncodableT] = [_lease_key(register, ""), ms(length), MAX_SENDINGS, at_once]
+        wanted = wanted_key(register)
+        args: list[EncodableT] = [lease_key(register, ""), ms(length), MAX_SENDINGS, at_once]
         again, given_up = await self._overdue(keys=[wanted, clock_key(register)], args=args)
         return Overdue(tuple(name.decode() for name in again), tuple(name.decode() for name in given_up))
 
@@ -258,13 +258,15 @@ def _wish(behalf: bytes | None, purpose: bytes | None, by: bytes | None) -> Wish
         return UNKNOWN_WISH
 
 
-def _wanted_key(register: str) -> str:
+def wanted_key(register: str) -> str:
+    """The key of the citizens whose refresh is wanted."""
     return f"wanted:{{{register}}}"
 
 
-def _lease_key(register: str, citizen_id: str) -> str:
+def lease_key(register: str, citizen_id: str) -> str:
+    """The key of the details of one lease."""
     return f"lease:{{{register}}}:{citizen_id}"
 
 
 def _keys(register: str, citizen_id: str) -> list[str]:
-    return [_wanted_key(register), _lease_key(register, citizen_id)]
+    return [wanted_key(register), lease_key(register, citizen_id)]
