@@ -128,11 +128,11 @@ def _grants() -> dict[str, dict[str, Grant]]:
     }
     grants["portal"] = {
         "broker": Grant(
-            keys=(*_QUEUES, *_KOMBU, "lease:*", "wanted:*", "admission:*", "limits*", "timetable:*"),
+            keys=(*_QUEUES, *_KOMBU, "lease:*", "wanted:*", "admission:*", "limits*", "ended:*", "timetable:*"),
             reads=("alive:*", "partial:*", *_UNACKED),
             channels=("events:admission",),
             commands=(*_DATA, *_PUBLISH, *_LOOK),
-            why="asks for refreshes and deliveries, sets overrides, shows the state of all",
+            why="asks for refreshes and deliveries, sets overrides, shows the state of all; the demo's ended sessions",
         ),
         "ledger": Grant(
             keys=(*_REPORTS, "overrides", "quarantine:*", "banner:*", *_AUDIT),

@@ -13,6 +13,7 @@ from config.settings import PortalSettings, Settings
 from portal import api, web
 from portal.bodies import Bodies
 from portal.connections import Config
+from portal.ended import EndedSessions
 from portal.ending import Ending, Ends
 from workers import collector
 from workers.cache.keyring import Keyring
@@ -62,6 +63,7 @@ def reference_portal(settings: Settings, api_url: str) -> Starlette | None:
             audience=settings.jwt_audience or "",
             control_url=str(demo.control_url).rstrip("/"),
             secure=False,
+            ended=EndedSessions(settings),
         )
     )
 

@@ -58,6 +58,20 @@ class Defects:
             await page(scope, receive, send)
 
 
+class Visits:
+    """ASGI middleware: the session is found before anything asks for it, since another process may have ended it."""
+
+    def __init__(self, app: ASGIApp, site: Site) -> None:
+        self._app = app
+        self._site = site
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] == "http":
+            await self._site.begin(Request(scope))
+        await self._app(scope, receive, send)
+
+
 def create(settings: WebSettings, http: Http | None = None) -> Starlette:
     """The application. `http` calls the API in place of a client of its own; it is closed in any case.
 
@@ -84,7 +98,12 @@ def create(settings: WebSettings, http: Http | None = None) -> Starlette:
             *ControlPage(site).routes(),
             *site.assets.routes(),
         ],
-        middleware=[Middleware(Headers, secure=settings.secure), Middleware(Heads), Middleware(Defects)],
+        middleware=[
+            Middleware(Headers, secure=settings.secure),
+            Middleware(Heads),
+            Middleware(Defects),
+            Middleware(Visits, site=site),
+        ],
         exception_handlers=handlers,
         lifespan=_lifespan,
     )

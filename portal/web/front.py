@@ -86,10 +86,12 @@ class FrontPages:
         person = next((one for one in people if one.name == form.get("borger")), None)
         if person is None:
             raise Refused
+        await self._site.end(request)
         return self._site.redirect(_goal(form.get("side")), Session.begin(_signed_in(self._site, person)))
 
     async def log_out(self, request: Request) -> Response:
         await self._site.form(request)
+        await self._site.end(request)
         return self._site.redirect("/log-ind?af", Session.begin())
 
     async def other(self, request: Request) -> Response:

@@ -1,12 +1,14 @@
-"""The session: one sealed cookie, and nothing on the server."""
+"""The session: one sealed cookie, and on the server nothing but which of them a log-out has ended."""
 
 import base64
 import binascii
 import hmac
 import secrets
 import time
+from collections import OrderedDict
 from collections.abc import Iterable
-from typing import Self
+from hashlib import sha256
+from typing import Protocol, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 from starlette.responses import Response
@@ -16,6 +18,8 @@ from workers.cache.sealing import Sealer, Unreadable
 BOUND_TO = "session"
 LASTS_SECONDS = 3600
 """As long as the token inside it."""
+MOST_ENDED = 100_000
+"""Marks that a process keeps: more log-outs than an hour has."""
 
 
 class SignedIn(BaseModel):
@@ -62,9 +66,51 @@ class Session(BaseModel):
         """A new one, with a form token of its own, so that nothing of an earlier visit is worth anything in it."""
         return cls(csrf=secrets.token_urlsafe(32), expires=int(time.time()) + LASTS_SECONDS, user=user)
 
+    @property
+    def mark(self) -> str:
+        """What the server knows it by: the same for every cookie that it was in, and good for nothing else."""
+        return sha256(self.csrf.encode()).hexdigest()
+
     def owns(self, form_token: str) -> bool:
         """Whether a form comes from this session; takes the same time whatever is wrong with it."""
         return hmac.compare_digest(self.csrf.encode(), form_token.encode())
+
+
+class Ended(Protocol):
+    """Knows which sessions have ended before their time."""
+
+    async def note(self, mark: str, seconds: int) -> None:
+        """The session with this mark has ended, and would have lasted so many seconds more. Raises nothing."""
+        ...
+
+    async def has(self, mark: str) -> bool:
+        """Whether the session with this mark has ended. Raises nothing."""
+        ...
+
+    async def close(self) -> None:
+        """Closes what it needs for that."""
+        ...
+
+
+class EndedHere:
+    """The sessions that ended in this process; enough where there is one."""
+
+    def __init__(self) -> None:
+        self._until: OrderedDict[str, float] = OrderedDict()
+
+    async def note(self, mark: str, seconds: int) -> None:
+        """See `Ended`."""
+        now = time.monotonic()
+        self._until[mark] = now + seconds
+        while len(self._until) > MOST_ENDED or next(iter(self._until.values())) < now:
+            self._until.popitem(last=False)
+
+    async def has(self, mark: str) -> bool:
+        """See `Ended`."""
+        return self._until.get(mark, 0.0) > time.monotonic()
+
+    async def close(self) -> None:
+        """See `Ended`."""
 
 
 class Sessions:

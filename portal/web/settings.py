@@ -1,8 +1,9 @@
 """What the reference portal needs to know."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from portal.web.session import Ended, EndedHere
 from workers.cache.sealing import Sealer
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
@@ -15,6 +16,7 @@ class WebSettings:
 
     `signing_key_file` is a PEM file with a private key of EC P-256. `secure` is for a portal behind TLS.
     `design_system` is the folder of the npm package `dkfds`; without it the pages are plain, and work.
+    `ended` is shared by all processes that serve the portal under one address; it is closed with the application.
     """
 
     api_url: str
@@ -25,3 +27,4 @@ class WebSettings:
     control_url: str
     secure: bool
     design_system: Path = DESIGN_SYSTEM
+    ended: Ended = field(default_factory=EndedHere)

@@ -1,5 +1,6 @@
 """What all pages share: who is visiting, the frame around a page, and whether a form comes from a page of ours."""
 
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -77,13 +78,24 @@ class Site:
         """Closes the connections."""
         await self.api.close()
         await self.control.close()
+        await self.settings.ended.close()
+
+    async def begin(self, request: Request) -> None:
+        """Finds the request's session, for `visit`: none where it does not open, is over, or was ended."""
+        found = self.sessions.read(request.cookies.get(self.sessions.cookie))
+        if found is not None and found.user is not None and await self.settings.ended.has(found.mark):
+            found = None
+        request.state.session = found or Session.begin()
+        request.state.new = found is None
+
+    async def end(self, request: Request) -> None:
+        """Ends the request's session if somebody is logged in: no copy of its cookie is good for anything any more."""
+        session = self.visit(request)
+        if session.user is not None:
+            await self.settings.ended.note(session.mark, max(1, session.expires - int(time.time())))
 
     def visit(self, request: Request) -> Session:
         """The request's session; a new one, which the answer has to bring, where there is none."""
-        if not hasattr(request.state, "session"):
-            found = self.sessions.read(request.cookies.get(self.sessions.cookie))
-            request.state.session = found or Session.begin()
-            request.state.new = found is None
         session: Session = request.state.session
         return session
 

@@ -3,6 +3,7 @@
 import dataclasses
 import re
 
+import httpx
 import pytest
 
 from portal.web import texts
@@ -165,3 +166,29 @@ async def test_no_page_depends_on_the_host_that_a_request_names(visitor, host):
         page = await visitor.http.get("/kompetenceafklaring-og-sprogkort", headers=headers)
         assert page.status_code == 200
         assert "evil" not in page.text
+
+
+def copied(visitor, visit, web_settings):
+    """Another browser, with a copy of this one's cookie."""
+    other = visit(web_settings)
+    other.http.cookies = httpx.Cookies(visitor.http.cookies)
+    return other
+
+
+async def test_a_cookie_that_was_copied_before_the_log_out_is_refused_after_it(visit, web_settings):
+    visitor = visit(web_settings)
+    await visitor.log_in()
+    before = copied(visitor, visit, web_settings)
+    assert "Alma Eksempel" in (await before.get("/")).text
+    await visitor.post("/log-ud")
+    assert (await before.get("/kalender")).url.path == "/log-ind"
+    assert "Alma Eksempel" not in (await before.get("/")).text
+    assert "Alma Eksempel" in (await visitor.log_in()).text
+
+
+async def test_a_new_log_in_ends_the_session_before_it(visit, web_settings):
+    visitor = visit(web_settings)
+    await visitor.log_in()
+    before = copied(visitor, visit, web_settings)
+    await visitor.log_in("Karin Udenfor")
+    assert (await before.get("/kalender")).url.path == "/log-ind"

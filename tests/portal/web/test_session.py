@@ -6,7 +6,7 @@ import pytest
 from starlette.responses import Response
 
 from portal.web import session as module
-from portal.web.session import Session, Sessions, SignedIn
+from portal.web.session import EndedHere, Session, Sessions, SignedIn
 from workers.cache.sealing import Sealer
 
 KEY = b"s" * 32
@@ -90,3 +90,29 @@ def test_a_log_in_begins_a_session_whose_forms_are_its_own():
 def test_no_token_is_in_a_sessions_repr():
     assert "a.b.c" not in repr(Session.begin(USER))
     assert "a.b.c" not in str(USER)
+
+
+async def test_what_has_ended_is_known_until_it_would_have_been_over_and_no_longer(monkeypatch):
+    ended = EndedHere()
+    await ended.note("a", 3600)
+    now = module.time.monotonic()
+    assert (await ended.has("a"), await ended.has("b")) == (True, False)
+    monkeypatch.setattr(module.time, "monotonic", lambda: now + 3602)
+    assert not await ended.has("a")
+    await ended.note("b", 3600)
+    assert list(ended._until) == ["b"]
+
+
+async def test_no_more_ended_sessions_are_kept_than_agreed(monkeypatch):
+    monkeypatch.setattr(module, "MOST_ENDED", 3)
+    ended = EndedHere()
+    for order in range(5):
+        await ended.note(str(order), 3600)
+    assert [mark for mark in map(str, range(5)) if await ended.has(mark)] == ["2", "3", "4"]
+
+
+def test_a_session_has_one_mark_whatever_it_comes_to_hold_and_another_has_another():
+    session = Session.begin(USER)
+    assert session.model_copy(update={"user": None}).mark == session.mark
+    assert session.csrf not in session.mark
+    assert Session.begin(USER).mark != session.mark
