@@ -1,5 +1,6 @@
 """Beat and clocks: whatever is done to the time of day, each entry is sent once per interval."""
 
+import time
 from collections import Counter, defaultdict
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -7,6 +8,7 @@ from itertools import pairwise
 import pytest
 from celery import Celery
 
+from config.windows import DENMARK
 from workers import beat, metrics, schedule
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
@@ -54,16 +56,30 @@ def clocks(monkeypatch):
 
 
 @pytest.fixture
+def danish(app, monkeypatch):
+    """The process is one in Denmark, and so is the app, whatever its configuration says."""
+    monkeypatch.setenv("TZ", DENMARK.key)
+    monkeypatch.setitem(app.__dict__, "timezone", DENMARK)
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.fixture
 def recording(clocks):
     return Recording(clocks)
 
 
 @pytest.fixture
 def entries(app, monkeypatch):
-    """Sets the schedule, with every interval so many times as long."""
+    """Sets the schedule, with every interval so many times as long; `own`: other numbers for some entries."""
 
-    def use(times=1):
-        known = {name: {**entry, "schedule": entry["schedule"] * times} for name, entry in schedule.entries().items()}
+    def use(times=1, own=None):
+        known = {
+            name: {**entry, "schedule": entry["schedule"] * (own or {}).get(name, times)}
+            for name, entry in schedule.entries().items()
+        }
         monkeypatch.setitem(app.conf, "beat_schedule", known)
         return {(one["task"], one["options"]["queue"]): one["schedule"].total_seconds() for one in known.values()}
 
@@ -107,20 +123,23 @@ def check(sent, intervals, ends):
         assert len(times) == pytest.approx(ends / interval, rel=0.02, abs=2), entry
 
 
+@pytest.mark.usefixtures("danish")
 @pytest.mark.parametrize("changes_at", [AUTUMN, SPRING])
 def test_over_three_days_in_which_summer_time_begins_or_ends_each_minute_has_its_messages(
     clocks, recording, entries, start, changes_at
 ):
-    """What is sent every second is sent every three minutes here: so three days are soon over, and an hour is long."""
-    intervals = entries(180)
+    """What is sent every second is sent every half minute here, and the others seldom: so three days are soon over."""
+    deliver = "booking_vendor.deliver_due", "booking_vendor"
+    intervals = entries(1800, {deliver[0]: 30})
     clocks.set(changes_at - timedelta(days=1.5) - clocks._start)
-    run([start(180)], clocks, timedelta(days=3))
+    run([start(30)], clocks, timedelta(days=3))
     check(recording.sent, intervals, clocks.now)
-    per_hour = Counter(int(at // 3600) for at in recording.sent["booking_vendor.deliver_due", "booking_vendor"])
-    assert len(per_hour) == 72
-    assert set(per_hour.values()) <= {19, 20, 21}
+    per_minute = Counter(int(at // 60) for at in recording.sent[deliver])
+    assert per_minute.keys() == set(range(3 * 24 * 60))
+    assert set(per_minute.values()) <= {1, 2, 3}
 
 
+@pytest.mark.usefixtures("danish")
 @pytest.mark.parametrize("changes_at", [AUTUMN, SPRING])
 def test_around_the_change_the_schedule_goes_on_at_its_own_pace(clocks, recording, entries, start, changes_at):
     intervals = entries()

@@ -110,7 +110,9 @@ def loading(server: RedisServer, seconds: float = 5.0) -> Iterator[None]:
         keeps_none = client.config_get("appendonly")["appendonly"] == "no"
         if keeps_none:
             client.config_set("appendonly", "yes")
-            wait_for(lambda: not client.info("persistence")["aof_rewrite_in_progress"], "the append-only file")
+            wait_for(lambda: not _rewrites(client), "the append-only file")
+        # Each command takes its time, those that the server has written itself too.
+        _wait_for_rewrite(client)
         file = _append_only_file(client)
         process = server.process
         process.stop()
