@@ -6,7 +6,8 @@ import pytest
 
 from config.celery import HEARTBEAT_KEPT_FOR
 from ops.local import _CELERY, installation, wait_for
-from workers import heartbeat
+from tests.chaos import refusing
+from workers import heartbeat, runtime
 
 
 class Time:
@@ -33,6 +34,20 @@ def test_a_queue_whose_tasks_are_carried_out_is_consumed_also_without_beat(tmp_p
         wait_for(lambda: client.exists("alive:udb.bulk"), "the mark")
         assert 0 < client.pttl("alive:udb.bulk") <= HEARTBEAT_KEPT_FOR.total_seconds() * 1000
         assert not client.exists("alive:udb")
+
+
+def test_a_server_that_refuses_the_mark_makes_no_defect_of_the_task(app, make_settings, empty_redis, logged):
+    runtime.open(make_settings())
+    alive = app.tasks["udb.alive"]
+    try:
+        with refusing.replica(empty_redis["broker"]), empty_redis["broker"].client() as client:
+            alive("udb")
+            assert not client.exists("alive:udb")
+        alive("udb")
+        assert client.exists("alive:udb")
+    finally:
+        runtime.close()
+    assert [one["event"] for one in logged] == ["mark_not_left"]
 
 
 async def test_a_queue_is_consumed_while_its_mark_lasts(services):

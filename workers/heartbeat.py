@@ -31,8 +31,8 @@ def make_task(service: str) -> None:
     @shared_task(name=f"{service}.alive")
     def alive(queue: str) -> None:
         process = runtime.current()
-        process.run(mark(process.services.coordination, queue))
-        _marked[queue] = time.monotonic()
+        if process.run(_mark_quietly(process.services.coordination, queue)):
+            _marked[queue] = time.monotonic()
 
 
 @signals.task_postrun.connect
@@ -51,11 +51,14 @@ def _mark_soon(task: Any = None, **_: object) -> None:  # noqa: ANN401 - a Celer
     process.submit(_mark_quietly(process.services.coordination, queue))
 
 
-async def _mark_quietly(coordination: Redis, queue: str) -> None:
+async def _mark_quietly(coordination: Redis, queue: str) -> bool:
+    """Whether the mark was left: without its Redis it is not, which is no defect of the task."""
     try:
         await mark(coordination, queue)
     except REDIS_DOWN as error:
         log.info("mark_not_left", queue=queue, detail=type(error).__name__)
+        return False
+    return True
 
 
 async def mark(coordination: Redis, queue: str) -> None:
