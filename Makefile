@@ -15,7 +15,7 @@ ONCE ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench bench-night soak queue-check chaos leak-check fuzz mutation peers audit sbom secrets compose-check smoke lint format requirements schema env-example clean
+.PHONY: help demo test bench bench-night soak queue-check chaos chaos-refusals chaos-clocks leak-check fuzz mutation peers audit sbom secrets compose-check smoke lint format requirements schema env-example clean
 
 help: ## List what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -40,6 +40,12 @@ queue-check: $(READY) ## Kill workers and Redis, and count what is lost, beside 
 
 chaos: $(READY) ## Kill at random while fault reports are handed in, and look for losses (SECONDS=60 SEED=1)
 	@$(BIN)/python -m tests.chaos.reports --seconds $(or $(SECONDS),900) $(if $(SEED),--seed $(SEED))
+
+chaos-refusals: $(READY) ## Have each Redis server refuse in each of six ways, under load, and look at what follows (SECONDS=10)
+	@$(BIN)/python -m tests.chaos.refusals --seconds $(or $(SECONDS),60) $(ARGS)
+
+chaos-clocks: $(READY) ## Set the clock of each server and of the workers' machine, under load (SECONDS=15; needs libfaketime)
+	@$(BIN)/python -m tests.chaos.clocks --seconds $(or $(SECONDS),15) $(ARGS)
 
 leak-check: $(READY) $(NODE_READY) ## Break everything, and look for citizens in all that leaves a process (ARGS=--short)
 	@$(BIN)/python -m tests.leak.check $(ARGS)

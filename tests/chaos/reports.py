@@ -122,7 +122,7 @@ class Chaos:
         """Hands in one report, and now and then something that must be refused."""
         async with self._busy:
             text = f"Rapport {number} af {self._seed}: æøå 😀\nDer skete en fejl."
-            cpr, key = _cpr(number // PER_CITIZEN), f"key-{number}"
+            cpr, key = cpr_of(number // PER_CITIZEN), f"key-{number}"
             await self._submit(cpr, text, key)
             match number % 20:
                 case 3:
@@ -207,7 +207,7 @@ class Chaos:
             await asyncio.sleep(3.0)
 
 
-def _cpr(number: int) -> Cpr:
+def cpr_of(number: int) -> Cpr:
     """One of many citizens, none of whom can be a real person: the day is 61 to 88."""
     return Cpr.parse(f"{61 + number % 28}{1 + number // 28 % 12:02}99{1000 + number % 3000:04}")
 
