@@ -26,6 +26,7 @@ EXAMPLES = {
     "BASE_URL": "https://upstream.example",
     "CLIENT_CERT": "/run/secrets/client.pem",
     "CA_BUNDLE": "/run/secrets/authorities.pem",
+    "CRL_FILE": "/run/secrets/revoked.crl",
     "SIGNING_CERT": "/run/secrets/signing.p12",
     "VERIFY_WITH": "/run/secrets/gateway.pem",
     "VERIFY_SUBJECT": "2.5.4.97=NTRDK-12345678",

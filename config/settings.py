@@ -234,6 +234,8 @@ class UpstreamSettings(_Frozen):
     """The settings that name a certificate of ours with its key; each has a passphrase beside it."""
     authorities: ClassVar[tuple[str, ...]] = ("ca_bundle",)
     """The settings that name certificates of others that we trust."""
+    revocations: ClassVar[tuple[str, ...]] = ("crl_file",)
+    """The settings that name revocation lists of their authorities."""
     looks_up_citizens: ClassVar[bool] = True
     """Whether a call is a look-up of a citizen, and so goes into the audit log before it is made."""
 
@@ -264,6 +266,14 @@ class UpstreamSettings(_Frozen):
     ca_bundle: Path | None = Field(
         default=None, description="PEM file with the authorities to trust instead of the system's"
     )
+    crl_file: Path | None = Field(
+        default=None,
+        description="PEM or DER file with the revocation list (CRL) of the authority of the upstream's certificate",
+    )
+    crl_expired: Literal["refuse", "accept"] = Field(
+        default="refuse",
+        description="What a revocation list whose time is over means: no connection, or one as if there were no list",
+    )
 
     service_windows: Annotated[ServiceWindows, BeforeValidator(_service_windows), NoDecode] = Field(
         default=(),
@@ -274,8 +284,9 @@ class UpstreamSettings(_Frozen):
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The certificates that are named here."""
-        named: list[Path | None] = [getattr(self, name) for name in (*self.identities, *self.authorities)]
+        """The files of certificates, and of what was revoked, that are named here."""
+        names = (*self.identities, *self.authorities, *self.revocations)
+        named: list[Path | None] = [getattr(self, name) for name in names]
         return tuple(path for path in named if path is not None)
 
     @model_validator(mode="after")
@@ -337,6 +348,7 @@ class EindkomstSettings(RegisterSettings):
     also_calls = ("cvr",)
     identities = ("client_cert", "signing_cert")
     authorities = ("ca_bundle", "verify_with")
+    revocations = ("crl_file", "verify_crl_file")
 
     attempt_timeout: Duration = Field(
         default=timedelta(seconds=8), description="As for the others; this register is slower"
@@ -380,6 +392,10 @@ class EindkomstSettings(RegisterSettings):
     verify_with: Path | None = Field(
         default=None,
         description="PEM file with the certificates, or their authority's, whose signature every answer must have",
+    )
+    verify_crl_file: Path | None = Field(
+        default=None,
+        description="PEM or DER file with the revocation list (CRL) of the authority in VERIFY_WITH; see CRL_EXPIRED",
     )
     verify_subject: str | None = Field(
         default=None,

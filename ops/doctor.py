@@ -24,6 +24,7 @@ from workers.booking_vendor.outbox import DEAD_LETTERS
 from workers.booking_vendor.reports import outbox
 from workers.connections import REDIS_DOWN
 from workers.eindkomst.security import Security
+from workers.resilience.certificates import Revoked
 from workers.resilience.client import reach
 from workers.resilience.errors import NotAuthorised, UpstreamError
 from workers.runtime import Services
@@ -73,6 +74,7 @@ async def _examine(settings: Settings) -> list[Finding]:
             *[finding async for finding in _redis(services)],
             *[finding async for finding in _audit(services)],
             *_certificates(settings, services),
+            *_revocations(settings, services),
             _signature(settings, services),
             *await asyncio.gather(*(_upstream(services, name) for name in UPSTREAMS)),
             *[finding async for finding in _workers(services)],
@@ -184,6 +186,30 @@ def _certificates(settings: Settings, services: Services) -> Iterator[Finding]:
             continue
         for setting, file in certificates.files.items():
             yield _certificate(name, getattr(settings.upstream(name), setting), file.value.expires)
+
+
+def _revocations(settings: Settings, services: Services) -> Iterator[Finding]:
+    """The revocation lists; a file that cannot be used is told of as a certificate."""
+    unasked = [name for name in UPSTREAMS if settings.upstream(name).crl_file is None]
+    if unasked:
+        seen = f"not asked about the certificates of {', '.join(unasked)}"
+        yield Finding("revocation", Verdict.OK, seen, "set …__CRL_FILE where the agreement names a list")
+    for name in UPSTREAMS:
+        with suppress(SettingsError):
+            for setting, file in services.certificates(name).revoked.items():
+                yield _revocation(settings, name, setting, file.value)
+
+
+def _revocation(settings: Settings, upstream: str, setting: str, lists: Revoked) -> Finding:
+    chosen = settings.upstream(upstream)
+    check, path = f"revocation: {upstream}", getattr(chosen, setting)
+    ends = f"{lists.expires.astimezone(DENMARK):%Y-%m-%d %H:%M}"
+    if lists.expires > datetime.now(UTC):
+        return Finding(check, Verdict.OK, f"{path} names {lists.count} certificates, and is in force until {ends}")
+    seen, advice = f"{path} was to be replaced by {ends}", "put the present list in its place (docs/operations.md)"
+    if chosen.crl_expired == "accept":
+        return Finding(check, Verdict.WARN, f"{seen}: nobody is asked whether a certificate was revoked", advice)
+    return Finding(check, Verdict.FAIL, f"{seen}: until then nothing of theirs is believed", advice)
 
 
 def _certificate(upstream: str, path: Path, ends: datetime) -> Finding:

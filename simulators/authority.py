@@ -63,6 +63,20 @@ class Authority:
         file.write_bytes(certificate.public_bytes(Encoding.PEM) + private)
         return file
 
+    def revoke(self, *names: str, valid_for: timedelta = DAY, as_der: bool = False) -> Path:
+        """A file with a revocation list that names the certificates which were issued under these names."""
+        now = datetime.now(UTC)
+        builder = x509.CertificateRevocationListBuilder().issuer_name(self._subject)
+        builder = builder.last_update(now - timedelta(days=400)).next_update(now + valid_for)
+        for name in names:
+            certificate = x509.load_pem_x509_certificate((self._directory / f"{name}.pem").read_bytes())
+            one = x509.RevokedCertificateBuilder().serial_number(certificate.serial_number).revocation_date(now)
+            builder = builder.add_revoked_certificate(one.build())
+        file = self._directory / "revoked.crl"
+        made = builder.sign(self._key, hashes.SHA256())
+        file.write_bytes(made.public_bytes(Encoding.DER if as_der else Encoding.PEM))
+        return file
+
     def sign(
         self, subject: x509.Name, key: Key, valid_for: timedelta, host: str, *, authority: bool
     ) -> x509.Certificate:

@@ -54,6 +54,11 @@ CERTIFICATE_EXPIRY = Gauge(
     "When a certificate ends, by the setting that names its file; of several certificates the last",
     ["upstream", "use"],
 )
+CRL_EXPIRY = Gauge(
+    "registerbro_crl_expiry_timestamp_seconds",
+    "When a revocation list is to be replaced, by the setting that names its file; of several the first",
+    ["upstream", "use"],
+)
 AUDIT_RECORDS = Counter("registerbro_audit_records_total", "Records of the audit log that are on the disk")
 AUDIT_FAILURES = Counter(
     "registerbro_audit_failures_total", "What of the audit log failed: to write it, or to tell the ledger", ["what"]

@@ -255,6 +255,7 @@ def test_a_misspelt_setting_is_noticed():
 @pytest.mark.parametrize("module_name", ["workers.app", "ops.cli"])
 def test_a_process_with_a_bad_setting_stops_with_one_line_and_no_traceback(environment, project, module_name):
     environment.setenv("REGISTERBRO_CACHE_URL", "nonsense")
+    environment.setenv("REGISTERBRO_OPERATOR", "tester")
     command = {"workers.app": ["celery", "-A", "workers.app", "worker"], "ops.cli": ["ops.cli", "page"]}[module_name]
     ended = subprocess.run(
         [sys.executable, "-m", *command], cwd=project, capture_output=True, text=True, timeout=60, check=False,

@@ -36,7 +36,7 @@ from tests.eindkomst.answers import (
 from tests.eindkomst.signing import DS, EXCLUSIVE, SOAP, WSSE, WSU, Signer, holds, resign, secure
 from workers.eindkomst import security, wire
 from workers.eindkomst.security import Security
-from workers.resilience.certificates import Certificates, Identity, Trusted
+from workers.resilience.certificates import Certificates, Identity, Revoked, Trusted
 from workers.resilience.errors import BadRequest, InvalidResponse, NotAuthorised, UpstreamUnavailable
 
 REPORTS = about(company(report(wages())))
@@ -424,6 +424,37 @@ class TestAnswers:
     def test_a_certificate_that_has_expired_signs_nothing(self, authority):
         expired = Signer.load(authority.issue("expired", valid_for=timedelta(hours=-1)))
         assert "not valid now" in refusal(believing(expired), secure(plain(), expired))
+
+    @pytest.mark.parametrize(
+        ("named", "signed_by", "over", "said"),
+        [
+            ((), "authority", False, None),
+            (("stranger",), "authority", False, None),
+            (("gateway",), "authority", False, "with a certificate that was revoked"),
+            ((), "another of the same name", False, "no revocation list is its authority's"),
+            ((), "authority", True, "the revocation list's time is over"),
+        ],
+    )
+    def test_a_signer_who_was_revoked_or_of_whom_no_list_tells_is_not_believed(
+        self, authority, gateway, stranger, tmp_path, named, signed_by, over, said
+    ):
+        envelope = secure(plain(), gateway)
+        signs = authority if signed_by == "authority" else Authority(tmp_path, "authority")
+        file = signs.revoke(*named, valid_for=timedelta(hours=-1 if over else 1))
+        listed = Revoked.parse(file.read_bytes(), None)
+        pinned = Security(None, Trusted((gateway.certificate, authority.certificate)), revoked=listed)
+        trusting = Security(None, Trusted((authority.certificate,)), "CN=gateway", revoked=listed)
+        for secured in (pinned, trusting):
+            if said is None:
+                verify(secured, envelope)
+            else:
+                assert said in refusal(secured, envelope)
+
+    def test_the_list_is_the_settings(self, make_settings, authority):
+        file = authority.revoke("gateway")
+        settings = make_settings(EINDKOMST__VERIFY_CRL_FILE=str(file))
+        ours = Security.of(Certificates.of(settings, "eindkomst"), settings.eindkomst)
+        assert ours.revoked.count == 1
 
     def test_nothing_of_what_is_refused_is_told(self, gateway, stranger, trusting, caplog):
         for spoil in ATTACKS.values():

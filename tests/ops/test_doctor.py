@@ -142,6 +142,25 @@ def test_a_certificate_that_an_upstream_refuses_is_told_as_that(examine, simulat
     assert "agreed on" in wrong(findings)["upstream: udb"]["advice"]
 
 
+@pytest.mark.parametrize(
+    ("valid_for", "more", "status", "verdict", "seen"),
+    [
+        (timedelta(days=1), {}, 0, "ok", "names 1 certificates, and is in force until 20"),
+        (timedelta(hours=-1), {}, 1, "fail", "until then nothing of theirs is believed"),
+        (timedelta(hours=-1), {"UDB__CRL_EXPIRED": "accept"}, 0, "warn", "nobody is asked whether"),
+    ],
+)
+def test_what_is_known_of_revoked_certificates_is_told(examine, tmp_path, valid_for, more, status, verdict, seen):
+    authority = Authority(tmp_path, "authority")
+    authority.issue("one")
+    ended, findings = examine(UDB__CRL_FILE=str(authority.revoke("one", valid_for=valid_for)), **more)
+    (found,) = (one for one in findings if one["check"] == "revocation: udb")
+    assert (ended, found["verdict"]) == (status, verdict)
+    assert seen in found["seen"]
+    (others,) = (one["seen"] for one in findings if one["check"] == "revocation")
+    assert others == "not asked about the certificates of su, eindkomst, cvr, ydelse, dfdg, booking_vendor"
+
+
 async def test_a_partial_register_is_named_with_kinds_times_and_what_to_do(examine, services):
     status, findings = await asyncio.to_thread(examine)
     assert [finding["verdict"] for finding in findings if finding["check"] == "answers"] == ["ok"]

@@ -32,7 +32,7 @@ from signxml.algorithms import CanonicalizationMethod, DigestAlgorithm, Signatur
 from signxml.signer import XMLSigner
 
 from config.settings import EindkomstSettings, SettingsError, variable
-from workers.resilience.certificates import Certificates, Identity, Trusted
+from workers.resilience.certificates import Certificates, Identity, Revoked, Trusted
 from workers.resilience.errors import InvalidResponse, NotAuthorised
 
 # It logs whatever it canonicalises, at DEBUG: no setting of ours may make it do so.
@@ -131,6 +131,8 @@ class Security:
     """Whether the BinarySecurityToken is signed too (ProtectTokens of WS-SecurityPolicy)."""
     accepts: frozenset[str] = frozenset({"sha256", "sha384", "sha512"})
     """The families that an answer may be signed with."""
+    revoked: Revoked | None = None
+    """Revocation lists of the authorities in `verifies_with`; none is asked when None."""
 
     @classmethod
     def of(cls, certificates: Certificates, settings: EindkomstSettings) -> "Security":
@@ -143,6 +145,7 @@ class Security:
             settings.signature,
             settings.sign_token,
             settings.verified,
+            certificates.revocations("verify_crl_file"),
         )
 
     def check(self) -> None:
@@ -252,6 +255,8 @@ def _verify(envelope: Element, trusted: Trusted, secured: Security, now: datetim
     _check_timestamp(timestamp, now)
     certificate = _certificate(token)
     _check_signer(certificate, trusted, secured.subject, now)
+    if secured.revoked:
+        _check_not_revoked(certificate, trusted, secured.revoked, now)
     # Until this holds, nothing is canonicalised that is not small by what was looked at already.
     _check_signature(info, _bytes(value), certificate, secured.accepts)
     for reference in references:
@@ -480,6 +485,17 @@ def _check_signer(certificate: x509.Certificate, trusted: Trusted, subject: str 
         verifier.verify(certificate, [])
     except verification.VerificationError:
         raise InvalidResponse("the answer is signed by somebody else") from None
+
+
+def _check_not_revoked(certificate: x509.Certificate, trusted: Trusted, revoked: Revoked, now: datetime) -> None:
+    """A list in force, signed by the certificate's own authority, does not name it."""
+    if revoked.expires <= now:
+        raise InvalidResponse("the answer's signer cannot be looked up: the revocation list's time is over")
+    match revoked.tells_of(certificate, filter(_is_authority, trusted.certificates)):
+        case True:
+            raise InvalidResponse("the answer is signed with a certificate that was revoked")
+        case None:
+            raise InvalidResponse("the answer's signer cannot be looked up: no revocation list is its authority's")
 
 
 def _is_authority(certificate: x509.Certificate) -> bool:

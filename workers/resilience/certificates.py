@@ -12,10 +12,10 @@ import ssl
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -23,8 +23,8 @@ import structlog
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.serialization import pkcs12
 
 from config.settings import Settings, UpstreamSettings, variable
@@ -116,6 +116,73 @@ class Trusted:
         return cls(tuple(certificates))
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class Revoked:
+    """Revocation lists of authorities (RFC 5280, section 5)."""
+
+    lists: tuple[x509.CertificateRevocationList, ...]
+    expires: datetime
+    """When the first of them is to be replaced (nextUpdate), in UTC: none of them says anything from then on."""
+
+    @property
+    def count(self) -> int:
+        """How many certificates are revoked."""
+        return sum(map(len, self.lists))
+
+    @property
+    def pem(self) -> bytes:
+        """All of them, as OpenSSL reads them."""
+        return b"".join(one.public_bytes(serialization.Encoding.PEM) for one in self.lists)
+
+    @classmethod
+    def parse(cls, content: bytes, _: str | None) -> Self:
+        """What a PEM or DER file holds. Raises CertificateError."""
+        blocks = [block for label, block in _pem_blocks(content) if label == b"X509 CRL"]
+        try:
+            lists = tuple(map(x509.load_pem_x509_crl, blocks)) or (x509.load_der_x509_crl(content),)
+            ends = [one.next_update_utc for one in lists]
+        except ValueError:
+            raise CertificateError("holds no revocation list in PEM or DER that can be read") from None
+        known = [end for end in ends if end is not None]
+        if len(known) != len(ends):
+            # It could never be out of date, which RFC 5280 (5.1.2.5) forbids.
+            raise CertificateError("holds a revocation list that does not say when the next one comes")
+        revoked = cls(lists, min(known))
+        revoked.check_in(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+        return revoked
+
+    def check_in(self, context: ssl.SSLContext) -> None:
+        """Has `context` refuse a certificate that is revoked, or that no list in force tells of.
+
+        Raises CertificateError when OpenSSL refuses the lists.
+        """
+        with _in_memory(self.pem) as path:
+            try:
+                context.load_verify_locations(path)
+            except ssl.SSLError as error:
+                raise CertificateError(f"is refused by OpenSSL: {error.reason}") from None
+        context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
+
+    def tells_of(self, certificate: x509.Certificate, authorities: Iterable[x509.Certificate]) -> bool | None:
+        """Whether a certificate is revoked; None where no list that is signed by its own authority tells of it."""
+        said: bool | None = None
+        authorities = tuple(authorities)
+        for one in self.lists:
+            if one.issuer == certificate.issuer and any(_has_signed(authority, one) for authority in authorities):
+                said = bool(said) or one.get_revoked_certificate_by_serial_number(certificate.serial_number) is not None
+        return said
+
+
+def _has_signed(authority: x509.Certificate, revoked: x509.CertificateRevocationList) -> bool:
+    key = authority.public_key()
+    if authority.subject != revoked.issuer or not isinstance(key, RSAPublicKey | EllipticCurvePublicKey):
+        return False
+    try:
+        return revoked.is_signature_valid(key)
+    except (TypeError, ValueError, UnsupportedAlgorithm):
+        return False
+
+
 def _from_pem(content: bytes, passphrase: bytes | None) -> tuple[object, list[x509.Certificate]]:
     blocks = _pem_blocks(content)
     keys = [block for label, block in blocks if label.endswith(b"PRIVATE KEY")]
@@ -198,9 +265,17 @@ class Certificates:
             for name in chosen.authorities
             if (path := getattr(chosen, name)) is not None
         }
+        self.revoked = {
+            name: self._watched(upstream, name, path, Revoked.parse)
+            for name in chosen.revocations
+            if (path := getattr(chosen, name)) is not None
+        }
+        self._accepts_expired = chosen.crl_expired == "accept"
+        self._told: dict[str, Revoked] = {}
+        self._upstream = upstream
         self.files: dict[str, Watched[Identity] | Watched[Trusted]] = {**self.identities, **self.trusted}
         self._look_at = time.monotonic() + LOOK_EVERY_SECONDS
-        self._made_of: tuple[Identity | None, Trusted | None] | None = None
+        self._made_of: tuple[Identity | None, Trusted | None, Revoked | None] | None = None
         self._context: ssl.SSLContext
 
     @classmethod
@@ -209,6 +284,8 @@ class Certificates:
         it = cls(settings.upstream(upstream), upstream, lambda name: settings.current_secret(upstream, name))
         for name, file in it.files.items():
             metrics.CERTIFICATE_EXPIRY.labels(upstream, name).set_function(it._expiry_of(file))
+        for name, lists in it.revoked.items():
+            metrics.CRL_EXPIRY.labels(upstream, name).set_function(it._expiry_of(lists))
         return it
 
     @property
@@ -220,11 +297,25 @@ class Certificates:
     def context(self) -> ssl.SSLContext:
         """For connections to the upstream; the same one until what it is made of has changed."""
         bundle = self.trusted.get("ca_bundle")
-        wanted = self.client, bundle.value if bundle else None
+        wanted = self.client, bundle.value if bundle else None, self.revocations("crl_file")
         if wanted != self._made_of:
             self._context = _context(*wanted)
             self._made_of = wanted
         return self._context
+
+    def revocations(self, name: str) -> Revoked | None:
+        """The revocation lists of a setting; None where there are none, or theirs is over and that is accepted.
+
+        Lists whose time is over are given where it is not: with them, nothing is trusted.
+        """
+        file = self.revoked.get(name)
+        if file is None or file.value.expires > datetime.now(UTC):
+            return file.value if file else None
+        if self._told.get(name) is not file.value:
+            self._told[name] = file.value
+            accepted = "accepted" if self._accepts_expired else "refused"
+            log.error("revocation_list_expired", upstream=self._upstream, setting=name, connections=accepted)
+        return None if self._accepts_expired else file.value
 
     async def look(self) -> None:
         """Reads again what has changed, in a thread, if nobody has looked for a while."""
@@ -233,16 +324,16 @@ class Certificates:
 
     def _claim(self) -> bool:
         now = time.monotonic()
-        if not self.files or now < self._look_at:
+        if not (self.files or self.revoked) or now < self._look_at:
             return False
         self._look_at = now + LOOK_EVERY_SECONDS
         return True
 
     def _look(self) -> None:
-        for file in self.files.values():
+        for file in (*self.files.values(), *self.revoked.values()):
             file.look()
 
-    def _expiry_of(self, file: Watched[Identity] | Watched[Trusted]) -> Callable[[], float]:
+    def _expiry_of(self, file: Watched[Identity] | Watched[Trusted] | Watched[Revoked]) -> Callable[[], float]:
         def expiry() -> float:
             if self._claim():
                 self._look()
@@ -265,10 +356,12 @@ def _secret_of(chosen: UpstreamSettings, name: str) -> str | None:
     return secret.get_secret_value() if secret else None
 
 
-def _context(client: Identity | None, trusted: Trusted | None) -> ssl.SSLContext:
-    """TLS 1.2 or newer, with the other side's certificate and host name checked."""
+def _context(client: Identity | None, trusted: Trusted | None, revoked: Revoked | None) -> ssl.SSLContext:
+    """TLS 1.2 or newer, with the other side's certificate and host name checked, and that it was not revoked."""
     context = ssl.create_default_context(cadata=trusted.pem if trusted else None)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if client:
         client.show_in(context)
+    if revoked:
+        revoked.check_in(context)
     return context

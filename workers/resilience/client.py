@@ -357,7 +357,9 @@ def _translated(error: BaseException) -> CallFailed:
         if reason and _CLIENT_CERT_REFUSED.search(reason):
             return NotAuthorised(f"the client certificate was refused: {reason}")
     root = list(_causes(error))[-1]
-    return ConnectionLost(f"no connection: {type(root).__name__}")
+    # OpenSSL's own words, as `certificate revoked`.
+    why = f": {root.verify_message}" if isinstance(root, ssl.SSLCertVerificationError) else ""
+    return ConnectionLost(f"no connection: {type(root).__name__}{why}")
 
 
 def _causes(error: BaseException) -> list[BaseException]:
