@@ -5,7 +5,7 @@ from typing import Any
 
 from kombu.entity import Queue
 
-from config.settings import Settings, register_model
+from config.settings import Settings, register_model, without_credentials
 
 REGISTERS = ("udb", "su", "eindkomst", "ydelse", "dfdg")
 """The names of the registers; each has a queue, a bulk queue, and the tasks `<name>.refresh`, `.refresh_many`,
@@ -67,6 +67,12 @@ WORKERS: dict[str, tuple[str, ...]] = {
 }
 """Worker service → its queues. What is named here has `workers/<name>/tasks.py`, and its tasks start with its name."""
 
+
+def service_of(name: str) -> str:
+    """The service that works for one of WORKERS, as docker-compose.yml and Redis' users name it."""
+    return f"worker-{name.replace('_', '-')}"
+
+
 QUEUES: tuple[str, ...] = tuple(queue for queues in WORKERS.values() for queue in queues)
 """Every queue of this system."""
 
@@ -84,7 +90,9 @@ def _broker_options(settings: Settings) -> dict[str, Any]:
 def configuration(settings: Settings) -> dict[str, Any]:
     """Celery's settings for this installation."""
     return {
-        "broker_url": settings.broker_url.get_secret_value(),
+        # Where it is, and not what is signed in with: every worker shows its configuration to whoever may ask
+        # (workers/control.py). The app's connections know the rest (workers/app.py).
+        "broker_url": without_credentials(settings.broker_url.get_secret_value()),
         "broker_transport_options": _broker_options(settings),
         "broker_connection_timeout": 2,
         "broker_connection_retry_on_startup": True,

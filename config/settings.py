@@ -14,6 +14,7 @@ from datetime import date, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
+from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import (
     AfterValidator,
@@ -83,15 +84,47 @@ def _url_with(schemes: frozenset[str]) -> AfterValidator:
         scheme, separator, rest = url.get_secret_value().partition("://")
         if not separator or not rest or scheme not in schemes:
             raise ValueError(f"is not a URL that starts with one of {', '.join(sorted(s + '://' for s in schemes))}")
+        if not all(_is_readable(part) for part in url.get_secret_value().split(";")):
+            raise ValueError("its host and port cannot be read: within a password, write / as %2F, # as %23, @ as %40")
         return url
 
     return AfterValidator(check)
+
+
+def _is_readable(url: str) -> bool:
+    """Whether a URL has its password where clients look for it; one that misreads it repeats it in an error."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return False
+    return "@" not in parts.path + parts.query + parts.fragment
+
+
+def without_credentials(url: str) -> str:
+    """Where a URL leads, without user, password and query; of several, separated by semicolons, each."""
+
+    def bare(one: str) -> str:
+        parts = urlsplit(one)
+        return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+    return ";".join(map(bare, url.split(";")))
 
 
 def _plain_base(url: HttpUrl) -> HttpUrl:
     if url.username or url.password or url.query or url.fragment:
         raise ValueError("must hold neither credentials nor a query")
     return url
+
+
+def _open_url(url: HttpUrl) -> HttpUrl:
+    if url.username or url.password:
+        raise ValueError("must hold no credentials")
+    return url
+
+
+def _listed_names(value: object) -> object:
+    return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
 
 
 def _path(text: str) -> str:
@@ -184,6 +217,7 @@ def _service_windows(value: object) -> object:
 ServiceWindows = tuple[windows.Weekly | windows.Once, ...]
 Duration = Annotated[timedelta, BeforeValidator(_iso_duration)]
 RedisUrl = Annotated[SecretStr, _url_with(REDIS_SCHEMES)]
+OpenUrl = Annotated[HttpUrl, AfterValidator(_open_url)]
 BrokerUrl = Annotated[SecretStr, _url_with(BROKER_SCHEMES)]
 BaseUrl = Annotated[HttpUrl, AfterValidator(_plain_base)]
 UrlPath = Annotated[str, AfterValidator(_path)]
@@ -594,7 +628,7 @@ class Settings(BaseSettings):
     jwks_file: FilePath | None = Field(
         default=None, description="JSON Web Key Set of who signs citizens' tokens; the portal needs this or JWKS_URL"
     )
-    jwks_url: HttpUrl | None = Field(default=None, description="Where that key set is fetched from instead, with https")
+    jwks_url: OpenUrl | None = Field(default=None, description="Where that key set is fetched from instead, with https")
     jwks_kept_for: Duration = Field(
         default=timedelta(minutes=5), description="How long a key set is used before it is read again"
     )
@@ -609,9 +643,13 @@ class Settings(BaseSettings):
     metrics_host: str = Field(
         default="127.0.0.1", description="The address for that: one that only the internal network reaches"
     )
-    tracing_endpoint: HttpUrl | None = Field(
+    tracing_endpoint: OpenUrl | None = Field(
         default=None,
         description="Where spans are sent (OTLP over HTTP); needs the extra `tracing`, and is off when unset",
+    )
+    remote_control: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed_names)] = Field(
+        default=(),
+        description="Commands of Celery's remote control that workers obey beside those that only ask, comma-separated",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="The least severe log line that is written"

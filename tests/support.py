@@ -19,8 +19,9 @@ def app_for_environment():
     from workers.app import app
 
     app.loader.import_default_modules()
-    if app.conf.broker_url != settings.broker_url.get_secret_value():
-        app.conf.update(celery_config.configuration(settings))
+    configuration = celery_config.configuration(settings)
+    if app.conf.broker_url != configuration["broker_url"]:
+        app.conf.update(configuration)
         # Forgets the connections to another test's broker, as in a process that was forked.
         app._after_fork()
     # A worker that another test had in this process made its own app the current one.

@@ -10,8 +10,8 @@ from celery import Celery, signals
 
 from config import celery as celery_config
 from config import logging
-from config.settings import SettingsError, environment_problems, settings
-from workers import audit, collector, metrics, pool, queues, runtime, schedule, trace, tracing, transport
+from config.settings import SettingsError, environment_problems, settings, without_credentials
+from workers import audit, collector, control, metrics, pool, queues, runtime, schedule, trace, tracing, transport
 from workers.connections import REDIS_DOWN
 from workers.defects import Task
 from workers.eindkomst.security import Security
@@ -24,7 +24,17 @@ if settings().broker_transport == "atomic":
     transport.install()
 # Flower reads its options there, unless somebody names another file: it must not come up open to everybody.
 os.environ.setdefault("FLOWER_CONF", str(Path(__file__).with_name("flower.py")))
-app = Celery("registerbro", task_cls=Task)
+
+
+class App(Celery):  # type: ignore[misc] # it has no types
+    """Celery's app, whose configuration tells where the broker is; its connections alone know the password."""
+
+    def _connection(self, url: str, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - Celery's own
+        real = settings().broker_url.get_secret_value()
+        return super()._connection(real if url == without_credentials(real) else url, *args, **kwargs)
+
+
+app = App("registerbro", task_cls=Task)
 app.config_from_object(celery_config.configuration(settings()) | {"beat_schedule": schedule.entries()})
 app.steps["consumer"].add(pool.EventsTogether)
 app.set_default()  # "current" is per thread, and messages are sent from several
@@ -62,6 +72,7 @@ def _open_runtime(sender: Any, **_: object) -> None:  # noqa: ANN401 - Celery's 
     except SettingsError as error:
         raise SystemExit(f"registerbro: {error}") from None
     process = runtime.open(settings())
+    process.submit(process.services.overrides.keep_moving())
     if asks:
         process.submit(process.services.journal.keep_tidy())
     if consumed & set(celery_config.WORKERS[celery_config.BOOKING_VENDOR]):
@@ -70,6 +81,16 @@ def _open_runtime(sender: Any, **_: object) -> None:  # noqa: ANN401 - Celery's 
         except REDIS_DOWN as error:
             # It may be better in a minute, and each new connection is looked at again.
             log.critical("ledger_not_usable", detail=str(error))
+
+
+@signals.worker_init.connect
+def _only_answer(sender: Any, **_: object) -> None:  # noqa: ANN401 - Celery's worker, which has no types
+    """What others say on the broker moves this worker to nothing but an answer."""
+    try:
+        control.restrict(settings().remote_control)
+    except SettingsError as error:
+        raise SystemExit(f"registerbro: {error}") from None
+    control.leave_others_alone(sender.options)
 
 
 @signals.worker_init.connect

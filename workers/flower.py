@@ -7,6 +7,7 @@ options.
 
 import sys
 
+from celery import current_app
 from flower import urls
 
 from config import logging as our_logging
@@ -23,6 +24,10 @@ except SettingsError as error:
 address = settings().flower.host
 port = settings().flower.port
 read_only = True
+# What it is sent, it takes off its own queue and is done with: a transport that notes what it holds would need the very
+# keys in which workers note theirs.
+if not current_app.conf.broker_url.startswith("amqp"):
+    current_app.conf.broker_transport_options = {**current_app.conf.broker_transport_options, "ack_emulation": False}
 # Workers send events of their own accord, and tell Flower of themselves when it asks.
 enable_events = False
 
