@@ -64,8 +64,10 @@ def create(settings: Settings, at_end: Callable[[], Awaitable[None]] | None = No
         )
         ends = [tracing.enable(settings, "registerbro-portal"), observed.expose(settings)]
         tidying = asyncio.create_task(services.journal.keep_tidy())
+        moving = asyncio.create_task(services.overrides.keep_moving())
         yield
         tidying.cancel()
+        moving.cancel()
         for end in ends:
             await asyncio.to_thread(end)
         await pages.close()

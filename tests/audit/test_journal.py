@@ -13,7 +13,7 @@ from ops.local import wait_for
 from tests.audit.conftest import ME, OTHER, look_up
 from workers import audit
 from workers.audit import Action, AuditNotWritten, LookUp, OperatorAction, chain
-from workers.audit.heads import HEADS
+from workers.audit.heads import HEADS, NOBODY
 from workers.cache.leases import CITIZENS_WISH, Behalf, Purpose, Wish
 from workers.resilience.errors import NotAudited
 
@@ -242,7 +242,7 @@ def write_and_be_killed(log, ledger, project):
     with subprocess.Popen([sys.executable, "-c", WRITER], cwd=project, stdout=subprocess.PIPE) as process:
         try:
             wait_for(lambda: sum(file.stat().st_size for file in log.files) > before + 20_000, "its records")
-            wait_for(lambda: ledger.hlen(HEADS) > 0, "its head")
+            wait_for(lambda: ledger.hlen(f"{HEADS}:{NOBODY}") > 0, "its head")
         finally:
             process.kill()
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from workers.cache.leases import Leases
-from workers.cache.timetable import ACTIVE, Timetable, after_failure, ahead_of_expiry, clock_key, due_key
+from workers.cache.timetable import ACTIVE, Timetable, after_failure, ahead_of_expiry, due_key
 
 NOW, LONG, HOUR = timedelta(0), timedelta(days=30), timedelta(hours=1)
 PEOPLE = tuple(letter * 52 for letter in "abcdefghij")
@@ -110,7 +110,9 @@ async def test_who_was_not_active_for_long_enough_leaves_the_timetable(timetable
     await note(timetable, ME)
     await coordination.zadd(ACTIVE, {ME: 1})
     assert await take(timetable) == ()
-    assert await coordination.keys() == [clock_key("udb").encode()]
+    assert not await coordination.exists(due_key("udb"))
+    await note(timetable, OTHERS[0])
+    assert await coordination.zrange(ACTIVE, 0, -1) == [OTHERS[0].encode()]
 
 
 async def test_no_activity_goes_beyond_the_day_on_which_a_citizen_is_too_old(timetable):

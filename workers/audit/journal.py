@@ -21,7 +21,7 @@ import structlog
 
 from config.settings import PREFIX, Settings, SettingsError
 from workers import metrics, trace
-from workers.audit.chain import Chain, expired, remove
+from workers.audit.chain import Chain, expired, files_in, remove
 from workers.audit.heads import Heads
 from workers.audit.record import Position, new_id, now, told
 from workers.cache.leases import Wish
@@ -170,7 +170,11 @@ class Journal:
             if self._chain is None:
                 return
             found = expired(usable(self._settings), before, self._chain.name)
+            others = (await self._heads.read()).keys() - (await self._heads.own()).keys()
             while gone := await self._in_thread(next, found, None):
+                if gone.chain in others:
+                    # Its own service looks after it, and knows on the ledger from where on it is kept.
+                    continue
                 if gone.is_all and gone.chain != self._chain.name:
                     await self._heads.forget(gone.chain)
                 else:
@@ -248,7 +252,9 @@ class Journal:
     async def _take_chain(self) -> None:
         directory = usable(self._settings)
         try:
-            heads = await self._heads.read()
+            here = await self._in_thread(files_in, directory)
+            await self._heads.adopt([name for name, files in here.items() if files[0].path.parent == directory])
+            heads = await self._heads.own()
         except REDIS_DOWN as error:
             self._not_anchored(error)
             heads = None

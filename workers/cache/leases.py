@@ -73,14 +73,15 @@ redis.call('DEL', KEYS[2])
 redis.call('HSET', KEYS[2], 'sendings', 1, 'behalf', ARGV[3], 'purpose', ARGV[4], 'by', ARGV[5])
 return 1
 """
-_TAKE = """
--- KEYS: also active and running of the timetable. ARGV: citizen, length, owner, how many may run at once, the wish.
-local ends, active = redis.call('ZSCORE', KEYS[1], ARGV[1]), redis.call('ZSCORE', KEYS[3], ARGV[1])
+_TAKE = f"""
+-- KEYS: also running of the timetable, whose active may only be looked at.
+-- ARGV: citizen, length, owner, how many may run at once, the wish.
+local ends, active = redis.call('ZSCORE', KEYS[1], ARGV[1]), redis.call('ZSCORE', '{ACTIVE}', ARGV[1])
 if not active or tonumber(active) <= time then return 'ended' end
 if ends and tonumber(ends) > now then return 'wanted' end
-redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now)
-if redis.call('ZCARD', KEYS[4]) >= tonumber(ARGV[4]) then return 'full' end
-for _, key in ipairs({KEYS[1], KEYS[4]}) do redis.call('ZADD', key, now + tonumber(ARGV[2]), ARGV[1]) end
+redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now)
+if redis.call('ZCARD', KEYS[3]) >= tonumber(ARGV[4]) then return 'full' end
+for _, key in ipairs({{KEYS[1], KEYS[3]}}) do redis.call('ZADD', key, now + tonumber(ARGV[2]), ARGV[1]) end
 redis.call('DEL', KEYS[2])
 redis.call('HSET', KEYS[2], 'sendings', 1, 'owner', ARGV[3],
   'behalf', ARGV[5], 'purpose', ARGV[6], 'by', ARGV[7])
@@ -94,16 +95,16 @@ redis.call('HSET', KEYS[2], 'owner', ARGV[3])
 redis.call('ZADD', KEYS[1], now + tonumber(ARGV[2]), ARGV[1])
 return redis.call('HMGET', KEYS[2], 'behalf', 'purpose', 'by')
 """
-_SETTLE = """
--- KEYS: also active, running, due and taken of the timetable. ARGV: citizen, owner, when it is due again ('' is never).
+_SETTLE = f"""
+-- KEYS: also running, due and taken of the timetable. ARGV: citizen, owner, when it is due again ('' is never).
 if redis.call('HGET', KEYS[2], 'owner') ~= ARGV[2] then return 0 end
 redis.call('DEL', KEYS[2])
-redis.call('ZREM', KEYS[4], ARGV[1])
-redis.call('ZREM', KEYS[6], ARGV[1])
+redis.call('ZREM', KEYS[3], ARGV[1])
+redis.call('ZREM', KEYS[5], ARGV[1])
 if ARGV[3] == '' then
-  redis.call('ZREM', KEYS[5], ARGV[1])
-elseif redis.call('ZSCORE', KEYS[3], ARGV[1]) then
-  redis.call('ZADD', KEYS[5], now + tonumber(ARGV[3]), ARGV[1])
+  redis.call('ZREM', KEYS[4], ARGV[1])
+elseif tonumber(redis.call('ZSCORE', '{ACTIVE}', ARGV[1]) or 0) > time then
+  redis.call('ZADD', KEYS[4], now + tonumber(ARGV[3]), ARGV[1])
 end
 return redis.call('ZREM', KEYS[1], ARGV[1])
 """
@@ -206,7 +207,7 @@ class Leases:
     ) -> Lease | NotTaken:
         """Begins a refresh for the schedule, of which `at_once` may run at a time, over all processes."""
         lease = Lease(citizen_id, register, names.name(), Wish(Behalf.SCHEDULE, purpose))
-        keys = [*_keys(register, citizen_id), ACTIVE, running_key(register), clock_key(register)]
+        keys = [*_keys(register, citizen_id), running_key(register), clock_key(register)]
         args: list[EncodableT] = [citizen_id, ms(length), lease.owner, at_once, *_told(lease.wish)]
         answer = await self._take(keys=keys, args=args)
         return lease if answer == b"taken" else NotTaken(answer.decode())
@@ -224,7 +225,7 @@ class Leases:
         register = lease.register
         keys = [
             *_keys(register, lease.citizen_id),
-            *(ACTIVE, running_key(register), due_key(register), taken_key(register), clock_key(register)),
+            *(running_key(register), due_key(register), taken_key(register), clock_key(register)),
         ]
         due: EncodableT = "" if due_in is None else ms(due_in)
         return bool(await self._settle(keys=keys, args=[lease.citizen_id, lease.owner, due]))

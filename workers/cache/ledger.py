@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.connection import AbstractConnection
@@ -40,6 +41,8 @@ class Ledger:
 
     def __init__(self, url: str, timeout: timedelta = COMMAND_TIMEOUT) -> None:
         seconds = timeout.total_seconds()
+        self.user = unquote(urlsplit(url).username or "default")
+        """Who is signed in there."""
         self._disk_within_ms = round(seconds * 1000 * _DISK_SHARE)
         self._waits: bool | None = None
         pool = ConnectionPool.from_url(

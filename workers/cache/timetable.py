@@ -37,56 +37,60 @@ ACTIVE = "timetable:active"
 _NOTE = f"""{NOW}
 local ends = now + tonumber(ARGV[2])
 if ARGV[3] ~= '' then ends = math.min(ends, tonumber(ARGV[3])) end
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
 redis.call('ZADD', KEYS[1], ends, ARGV[1])
 """
 
+# Workers may look at who is active, and not change it: all registers share that. So their scripts name the key
+# themselves. One of KEYS is, to Redis, one that the script changes.
 # What follows goes by the steady clock; who is active, by the server's `time`.
 # KEYS: due. ARGV: citizen, in how many ms it is due.
 _ENTER = "redis.call('ZADD', KEYS[1], 'NX', now + tonumber(ARGV[2]), ARGV[1])"
 
-# KEYS: active, due, taken, paced.
+# KEYS: due, taken, paced.
 # ARGV: most, per second, burst, outstanding at the most, taken for, whether also early.
 _TAKE = f"""
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', time)
-redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now)
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
 local interval = 1000 / tonumber(ARGV[2])
 local burst = math.max(interval, tonumber(ARGV[3]))
-local used = math.max(tonumber(redis.call('GET', KEYS[4]) or 0), now - burst)
+local used = math.max(tonumber(redis.call('GET', KEYS[3]) or 0), now - burst)
 local most = math.min(
-  tonumber(ARGV[1]), math.floor((now - used) / interval), tonumber(ARGV[4]) - redis.call('ZCARD', KEYS[3]))
+  tonumber(ARGV[1]), math.floor((now - used) / interval), tonumber(ARGV[4]) - redis.call('ZCARD', KEYS[2]))
 local found = {{}}
 if most <= 0 then return found end
 local last = ARGV[6] == '1' and '+inf' or now
-for _, citizen in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', last, 'LIMIT', 0, {LOOKED_AT})) do
+for _, citizen in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', last, 'LIMIT', 0, {LOOKED_AT})) do
   if #found >= most then break end
-  if not redis.call('ZSCORE', KEYS[1], citizen) then
-    redis.call('ZREM', KEYS[2], citizen)
-  elseif not redis.call('ZSCORE', KEYS[3], citizen) then
+  if tonumber(redis.call('ZSCORE', '{ACTIVE}', citizen) or 0) <= time then
+    redis.call('ZREM', KEYS[1], citizen)
+  elseif not redis.call('ZSCORE', KEYS[2], citizen) then
     local back = now + tonumber(ARGV[5])
+    redis.call('ZADD', KEYS[1], back, citizen)
     redis.call('ZADD', KEYS[2], back, citizen)
-    redis.call('ZADD', KEYS[3], back, citizen)
     found[#found + 1] = citizen
   end
 end
 if #found > 0 then
-  redis.call('SET', KEYS[4], string.format('%.3f', used + #found * interval), 'PX', math.ceil(2 * burst))
+  redis.call('SET', KEYS[3], string.format('%.3f', used + #found * interval), 'PX', math.ceil(2 * burst))
 end
 return found
 """
 
-# KEYS: active, due, taken. ARGV: wait, citizens.
-_PUT_BACK = """
+# KEYS: due, taken. ARGV: wait, citizens.
+_PUT_BACK = f"""
 for i = 2, #ARGV do
-  redis.call('ZREM', KEYS[3], ARGV[i])
-  if redis.call('ZSCORE', KEYS[1], ARGV[i]) then redis.call('ZADD', KEYS[2], now + tonumber(ARGV[1]), ARGV[i]) end
+  redis.call('ZREM', KEYS[2], ARGV[i])
+  if tonumber(redis.call('ZSCORE', '{ACTIVE}', ARGV[i]) or 0) > time then
+    redis.call('ZADD', KEYS[1], now + tonumber(ARGV[1]), ARGV[i])
+  end
 end
 """
 
-# KEYS: active, due, taken.
-_LOOK = """
-local first = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')[2]
-return {redis.call('ZCOUNT', KEYS[1], time, '+inf'), redis.call('ZCOUNT', KEYS[2], '-inf', now),
-  redis.call('ZCOUNT', KEYS[3], now, '+inf'), first and math.max(0, now - first) or 0}
+# KEYS: due, taken.
+_LOOK = f"""
+local first = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2]
+return {{redis.call('ZCOUNT', '{ACTIVE}', time, '+inf'), redis.call('ZCOUNT', KEYS[1], '-inf', now),
+  redis.call('ZCOUNT', KEYS[2], now, '+inf'), first and math.max(0, now - first) or 0}}
 """
 
 
@@ -218,4 +222,4 @@ def clock_key(register: str) -> str:
 
 
 def _keys(register: str) -> list[str]:
-    return [ACTIVE, due_key(register), taken_key(register)]
+    return [due_key(register), taken_key(register)]
