@@ -24,8 +24,8 @@ from typing import Any
 
 import httpx
 
-from config.celery import WORKERS
-from ops import acl, terminal
+from config.celery import WORKERS, service_of
+from ops import terminal
 from ops.local import PROJECT, free_port, free_ports
 from portal.web import signing
 from workers.domain.cpr import Cpr
@@ -37,7 +37,7 @@ REFRESHES_PER_SECOND = 20
 PORTALS = 2
 TRIES_AT_EACH = 2
 """A kept connection to a portal that was restarted is found closed at its next use, and only then opened anew."""
-SERVICES = (*map(acl.service_of, WORKERS), "beat", "flower", "portal")
+SERVICES = (*map(service_of, WORKERS), "beat", "flower", "portal")
 REDIS_SERVERS = ("cache", "broker", "ledger")
 
 

@@ -23,7 +23,7 @@ from typing import Self
 
 import redis
 
-from config.celery import WORKERS
+from config.celery import WORKERS, service_of
 from config.settings import PREFIX
 from ops import acl
 from portal.web import signing
@@ -173,8 +173,8 @@ class Process:
 class RedisServer:
     """A redis-server of its own, with the configuration of `role` (broker, ledger or cache).
 
-    `passwords`, by service, make it one where each service may do only what `ops.acl` says. `options` are arguments of
-    the server's command line, and go before its configuration.
+    `passwords`, those of this server by service, make it one where each service may do only what `ops.acl` says.
+    `options` are arguments of the server's command line, and go before its configuration.
     """
 
     def __init__(
@@ -232,6 +232,7 @@ class RedisServer:
         if self._passwords is None:
             return []
         path = self._directory / "users.acl"
+        path.touch(mode=0o600)
         path.write_text(acl.acl_file(self.role, self._passwords, kind_of(program).as_redis), encoding="utf-8")
         return ["--aclfile", str(path)]
 
@@ -273,7 +274,7 @@ class Installation:
         self.processes: dict[str, Process] = {}
         self.settings = dict(settings)
         self._stack = ExitStack()
-        self._passwords: dict[str, str] | None = None
+        self._passwords: dict[str, dict[str, str]] = {}
         self._signing_key = directory / "signing-key.pem"
         self.audit_directory = directory / "audit"
         self.audit_directory.mkdir(parents=True, exist_ok=True)
@@ -293,13 +294,21 @@ class Installation:
         settings = {
             **{f"{role.upper()}_URL": server.url_for(service) for role, server in self.redis.items()},
             **{f"{name}_FILE": str(self._secret_file(name)) for name in self._secrets},
-            "AUDIT_DIR": str(self.audit_directory),
+            "AUDIT_DIR": str(self._audit_directory_of(service)),
             **{f"{name.upper()}__BASE_URL": url for name, url in self.upstreams.items() if name in CALLED},
             **DEMO_CREDENTIALS,
             **self._log_in,
             **self.settings,
         }
         return {PREFIX + name: value for name, value in settings.items()}
+
+    def _audit_directory_of(self, service: str) -> Path:
+        """Where services are users, each worker has a folder of its own within the portal's, as in containers."""
+        if not self._passwords or not service.startswith("worker-"):
+            return self.audit_directory
+        own = self.audit_directory / service
+        own.mkdir(exist_ok=True)
+        return own
 
     def _secret_file(self, name: str) -> Path:
         return self.directory / name.lower()
@@ -319,7 +328,10 @@ class Installation:
 
     def use_users(self) -> Self:
         """From here on each service signs in to Redis as itself, and may do there only what `ops.acl` says."""
-        self._passwords = {service: secrets.token_urlsafe(24) for service in acl.GRANTS}
+        self._passwords = {
+            server: {service: secrets.token_urlsafe(24) for service, grants in acl.GRANTS.items() if server in grants}
+            for server in acl.SERVERS
+        }
         return self
 
     def use_redis(self, servers: Mapping[str, RedisServer]) -> Self:
@@ -330,7 +342,7 @@ class Installation:
     def start_redis(self, *options: str) -> Self:
         """Starts the three Redis servers; `options` are arguments of each one's command line."""
         for role in ("broker", "ledger", "cache"):
-            self.redis[role] = RedisServer(role, self.directory, self._passwords, options).start()
+            self.redis[role] = RedisServer(role, self.directory, self._passwords.get(role), options).start()
             self._stack.callback(self.redis[role].stop)
         return self
 
@@ -348,7 +360,7 @@ class Installation:
         queues = ",".join(WORKERS[service])
         return self._run(
             name, [*_CELERY, "worker", "-n", f"{name}@%h", "-Q", queues, *arguments],
-            self.environment_of(acl.service_of(service)),
+            self.environment_of(service_of(service)),
         )  # fmt: skip
 
     def start_workers(self) -> Self:

@@ -26,7 +26,7 @@ from urllib.parse import quote
 
 import httpx
 
-from config.celery import REGISTERS, WORKERS
+from config.celery import REGISTERS, WORKERS, service_of
 from ops import local
 from ops.local import CannotStart, Installation, free_port, installation, wait_for
 from portal.web import signing
@@ -355,7 +355,7 @@ def _start_worker(here: Installation, service: str) -> None:
     name = f"worker-{service}"
     command = [sys.executable, "-m", "celery", "-A", "tests.leak.worker", "worker", "-n", f"{name}@%h",
                "-Q", ",".join(WORKERS[service])]  # fmt: skip
-    here._run(name, command, {**here.environment_of(local.acl.service_of(service)), **_metrics(here, name)})
+    here._run(name, command, {**here.environment_of(service_of(service)), **_metrics(here, name)})
 
 
 def _metrics(here: Installation, name: str) -> dict[str, str]:
