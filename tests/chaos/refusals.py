@@ -35,6 +35,7 @@ CODES = ("READONLY", "OOM", "MISCONF", "NOREPLICAS", "BUSY", "LOADING")
 GOES_ON_WITHIN_SECONDS = 90.0
 """A worker that was refused tries again after up to 30 s; a busy machine takes its time."""
 CALM_SECONDS = 2.0
+"""Between two long refusals."""
 LONG = 10.0
 """Seconds from which on a refusal is worth waiting for all that follows it."""
 
@@ -68,7 +69,8 @@ async def refuse(load: Load, role: str, code: str, seconds: float) -> dict:
     quiet = silences(load.runs(), began, over, load.queues())
     told = load.told(load.phase)
     load.phase = "calm"
-    await asyncio.sleep(CALM_SECONDS)
+    if seconds >= LONG:
+        await asyncio.sleep(CALM_SECONDS)
     return {
         "refusal": f"{role} {code}", "seconds": round(over - refused, 1), "goes_on_after": goes_on,
         "longest_silence": max(quiet.items(), key=lambda one: one[1]), **told, **taken,
