@@ -60,8 +60,8 @@ mutation: $(READY) $(MUTATION_READY) ## Change the rules and the resilience a li
 peers: $(READY) $(PEERS_READY) ## Run kombu's and Celery's own tests on our transport and on kombu's (QUICK=1: the short ones, on ours)
 	@$(BIN)/python -m tests.peers $(if $(QUICK),--quick --stock-known) $(ARGS)
 
-audit: $(READY) $(AUDIT_READY) ## Look for known vulnerabilities in what is pinned, and at the licences of what is shipped
-	@$(BIN)/python -m ops.advisories
+audit: $(READY) $(AUDIT_READY) ## Look for known vulnerabilities in what is pinned, and at licences of what is shipped (FEED=osv.zip: offline)
+	@$(BIN)/python -m ops.advisories $(if $(FEED),--feed "$(FEED)")
 
 sbom: $(READY) $(AUDIT_READY) ## List what is shipped, as CycloneDX, in dist/sbom.cdx.json
 	@$(VENV)-audit/bin/python -m ops.sbom dist/sbom.cdx.json $$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')

@@ -6,10 +6,10 @@ Prints one line per promise, and the figures as JSON at the end; exit status 1 n
 """
 
 import argparse
+import asyncio
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import threading
@@ -27,11 +27,14 @@ import httpx
 from config.celery import WORKERS, service_of
 from ops import terminal
 from ops.local import PROJECT, free_port, free_ports
+from ops.waits import TookTooLong, call, run
 from portal.web import signing
 from workers.domain.cpr import Cpr
 from workers.domain.overview import UNAVAILABLE_TEXT
 
 PATIENCE_SECONDS = 300.0
+COMPOSE_SECONDS = 3600.0
+"""How long one command of compose may take: of building the images from nothing, most of it is the network's."""
 CROWD = 200
 REFRESHES_PER_SECOND = 20
 PORTALS = 2
@@ -62,9 +65,9 @@ class Compose:
 
     def __call__(self, *arguments: str) -> str:
         """What the command prints. Raises NotKept with the end of what it said when it fails."""
-        ended = subprocess.run(
-            [*self._program, "--profile", "demo", *arguments],
-            cwd=PROJECT, env=self._environment, capture_output=True, text=True, check=False,
+        ended = run(
+            [*self._program, "--profile", "demo", *arguments], COMPOSE_SECONDS,
+            cwd=PROJECT, env=self._environment, check=False,
         )  # fmt: skip
         if ended.returncode:
             raise NotKept(f"docker compose {' '.join(arguments)}: {ended.stderr.strip()[-1500:]}")
@@ -137,7 +140,7 @@ def until(what: str, is_so: Callable[[], bool], within: float = PATIENCE_SECONDS
         try:
             if is_so():
                 return round(time.monotonic() - began, 1)
-        except httpx.HTTPError:
+        except (httpx.HTTPError, TookTooLong):
             pass
         time.sleep(0.2)
     raise NotKept(f"{what}: not within {within:.0f} s")
@@ -146,6 +149,11 @@ def until(what: str, is_so: Callable[[], bool], within: float = PATIENCE_SECONDS
 def states(page: dict[str, dict[str, Any]]) -> dict[str, str]:
     """Section → state."""
     return {name: section["state"] for name, section in page.items()}
+
+
+def get(url: str) -> httpx.Response:
+    """One call. Raises TookTooLong and httpx.HTTPError."""
+    return asyncio.run(call("GET", url))
 
 
 def say(promise: str, seen: object = "") -> None:
@@ -167,8 +175,8 @@ def check(compose: Compose) -> dict[str, Any]:
     until("a page is ready", lambda: set(states(visitor.page()).values()) == {"ready"})
     say("a page is ready over HTTP after", f"{figures['up_seconds']} s")
     log_in = f"http://127.0.0.1:{compose.portal_ports[0]}/log-ind"
-    until("the reference portal is served", lambda: "Alma Eksempel" in httpx.get(log_in).text)
-    flower = httpx.get(f"http://127.0.0.1:{compose.flower_port}/api/workers")
+    until("the reference portal is served", lambda: "Alma Eksempel" in get(log_in).text)
+    flower = get(f"http://127.0.0.1:{compose.flower_port}/api/workers")
     if flower.status_code != 401:
         raise NotKept(f"Flower asks who one is: {flower.status_code}")
     say("the reference portal is there, and Flower asks for a password")
@@ -202,7 +210,7 @@ def _killed_worker(compose: Compose, visitor: Visitor) -> dict[str, Any]:
         asked = [pool.submit(visitor.page, cpr) for cpr in people]
         time.sleep(0.5)
         victim = compose.containers("worker-udb")[-1]
-        subprocess.run(["docker", "kill", victim], check=True, capture_output=True)
+        run(["docker", "kill", victim])
         for one in asked:
             one.result()
     good = {"ready", "empty"}
@@ -226,7 +234,7 @@ def _rolling_restart(compose: Compose, visitor: Visitor) -> dict[str, Any]:
             is_back = _has_a_ready_worker if service.startswith("worker-") else _is_healthy
             for container in compose.containers(service):
                 began = time.time()
-                subprocess.run(["docker", "restart", "-t", "60", container], check=True, capture_output=True)
+                run(["docker", "restart", "-t", "60", container])
                 until(f"{service} is back", partial(is_back, container, began))
     undelivered = set(seen.reports)
 
@@ -300,16 +308,12 @@ def _load(visitor: Visitor) -> Iterator[Seen]:
 
 
 def _has_a_ready_worker(container: str, since: float) -> bool:
-    logs = subprocess.run(
-        ["docker", "logs", "--since", f"{since:.3f}", container], capture_output=True, text=True, check=True
-    )
+    logs = run(["docker", "logs", "--since", f"{since:.3f}", container])
     return "worker_ready" in logs.stderr + logs.stdout
 
 
 def _is_healthy(container: str, _: float) -> bool:
-    found = subprocess.run(
-        ["docker", "inspect", "-f", "{{.State.Health.Status}}", container], capture_output=True, text=True, check=True
-    )
+    found = run(["docker", "inspect", "-f", "{{.State.Health.Status}}", container])
     return found.stdout.strip() == "healthy"
 
 
@@ -319,11 +323,9 @@ def _fault(compose: Compose, upstream: str, faults: list[dict[str, Any]]) -> Non
     script = (
         "import sys, urllib.request as r; "
         f"r.urlopen(r.Request('http://127.0.0.1:8100/__sim__/{upstream}/faults', data=sys.argv[1].encode(), "
-        "method='PUT', headers={'Content-Type': 'application/json'}))"
+        "method='PUT', headers={'Content-Type': 'application/json'}), timeout=30)"
     )
-    subprocess.run(
-        ["docker", "exec", container, "python", "-c", script, json.dumps(faults)], check=True, capture_output=True
-    )
+    run(["docker", "exec", container, "python", "-c", script, json.dumps(faults)])
 
 
 def main() -> int:
@@ -331,13 +333,10 @@ def main() -> int:
     argparse.ArgumentParser(description=__doc__).parse_args()
     with tempfile.TemporaryDirectory(prefix="registerbro-check-") as folder:
         compose = Compose(Path(folder))
-        subprocess.run(
-            [sys.executable, "-m", "ops.cli", "secrets", str(compose.secrets), "--demo"],
-            cwd=PROJECT, check=True, capture_output=True,
-        )  # fmt: skip
+        run([sys.executable, "-m", "ops.cli", "secrets", str(compose.secrets), "--demo"], cwd=PROJECT)
         try:
             terminal.say_json(check(compose), indent=None)
-        except NotKept as error:
+        except (NotKept, TookTooLong) as error:
             terminal.remark(f"compose-check: {error}")
             for line in (compose("ps") + compose("logs", "--tail", "5")).splitlines():
                 terminal.remark(line)

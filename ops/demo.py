@@ -14,13 +14,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import httpx
-
 from config import logging
 from config.settings import settings
 from config.windows import DENMARK
 from ops.local import CannotStart, Installation, installation
 from ops.terminal import Cell, Screen, Table, remark, say, say_json, table
+from ops.waits import TookTooLong, call
 from portal.reader import Page, Reader, SectionState, SectionView
 from workers import refresh
 from workers.domain.cpr import Cpr
@@ -77,9 +76,9 @@ class Demonstration:
 
     async def run(self) -> dict[str, Any]:
         """The whole show. Returns what was really seen, in the form of the last line of `--once`."""
-        *known, newcomer = self._people(4)
+        *known, newcomer = await self._people(4)
         for register in REGISTERS:
-            self._mend(register)
+            await self._mend(register)
         self._say(
             "Three citizens open »Oplysninger om dig«: every register is asked, and the page fills as they answer."
         )
@@ -87,7 +86,7 @@ class Demonstration:
         before = self._employments(pages)
 
         self._say("eIndkomst goes down. The three open the page again, and a fourth for the first time.")
-        self._break(EINDKOMST)
+        await self._break(EINDKOMST)
         pages = await self._watch([*known, newcomer], self._outage_shows)
         during = self._employments(pages)
         kept = all(view.items and during[name].items == view.items for name, view in before.items())
@@ -95,7 +94,7 @@ class Demonstration:
         self._say("The jobs that were known are still there, and the newcomer is told to try again later.")
 
         self._say("eIndkomst comes back. Nobody does anything but open the page again.")
-        self._mend(EINDKOMST)
+        await self._mend(EINDKOMST)
         pages = await self._watch([*known, newcomer], self._all_is_new)
         after = self._employments(pages)
         recovered = all(view.state is SectionState.READY and not view.stale for view in after.values())
@@ -141,9 +140,9 @@ class Demonstration:
         self._screen.say()
         return {**pages, **settled}
 
-    def _people(self, count: int) -> list[Person]:
+    async def _people(self, count: int) -> list[Person]:
         """Citizens of the target group who have had a job, so that there is something to see."""
-        listed = httpx.get(f"{self._control}/__sim__/citizens").raise_for_status().json()
+        listed = (await call("GET", f"{self._control}/__sim__/citizens")).raise_for_status().json()
         today = datetime.now(DENMARK).date()
         people = [
             Person(
@@ -155,14 +154,14 @@ class Demonstration:
         ]
         return [person for person in people if person.citizen.is_in_target_group(today)][:count]
 
-    def _break(self, upstream: str) -> None:
-        self._set_faults(upstream, {"kind": "status", "status": 503})
+    async def _break(self, upstream: str) -> None:
+        await self._set_faults(upstream, {"kind": "status", "status": 503})
 
-    def _mend(self, upstream: str) -> None:
-        self._set_faults(upstream, SLOW)
+    async def _mend(self, upstream: str) -> None:
+        await self._set_faults(upstream, SLOW)
 
-    def _set_faults(self, upstream: str, fault: Mapping[str, Any]) -> None:
-        httpx.put(f"{self._control}/__sim__/{upstream}/faults", json=[fault]).raise_for_status()
+    async def _set_faults(self, upstream: str, fault: Mapping[str, Any]) -> None:
+        (await call("PUT", f"{self._control}/__sim__/{upstream}/faults", json=[fault])).raise_for_status()
 
     def _say(self, text: str) -> None:
         self._screen.say(text, "bold")
@@ -270,7 +269,7 @@ def main(*, once: bool) -> int:
         screen.say()
         screen.say("Stopped; nothing is left running.")
         status = 0
-    except CannotStart as error:
+    except (CannotStart, TookTooLong) as error:
         remark(f"registerbro: {error}")
         status = 1
     if status:

@@ -47,7 +47,7 @@ ELSEWHERE = {
     "colorama": "BSD-3-Clause",
 }
 
-_PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
+PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
 _WORDS = re.compile(r"[^\s()]+")
 
 
@@ -82,7 +82,7 @@ def shipped(
 def _python(requirements: Path, search: list[str] | None) -> Iterator[Package]:
     path = sys.path if search is None else search
     installed = {_normal(one.name): one.metadata for one in metadata.distributions(path=path)}
-    for name, version in _PIN.findall(requirements.read_text(encoding="utf-8")):
+    for name, version in PIN.findall(requirements.read_text(encoding="utf-8")):
         found = installed.get(_normal(name))
         known = BY_HAND.get(name) or (ELSEWHERE.get(name) if found is None else _stated(found))
         yield Package("pypi", name, version, known)

@@ -26,6 +26,7 @@ import redis
 from config.celery import WORKERS, service_of
 from config.settings import PREFIX
 from ops import acl
+from ops.waits import run
 from portal.web import signing
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -78,7 +79,7 @@ class ServerKind:
 
 def kind_of(program: str) -> ServerKind:
     """The kind of the server at this path, as its `--version` says: `Redis server v=7.0.15 sha=…`."""
-    told = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
+    told = run([program, "--version"]).stdout
     name, _, version = told.partition(" server v=")
     major, minor, *_ = version.split(".")
     return ServerKind(name, (int(major), int(minor)))

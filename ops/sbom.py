@@ -7,7 +7,6 @@ the same file.
 import argparse
 import base64
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 from ops import licences
 from ops.licences import PROJECT, Package
 from ops.terminal import remark, say
+from ops.waits import run
 
 VERSION = "1.6"
 ALGORITHMS = {"sha512": "SHA-512", "sha384": "SHA-384", "sha256": "SHA-256"}
@@ -30,11 +30,11 @@ def make(site_packages: Path) -> dict[str, Any]:
     Raises NotValid when a package that is shipped is not in it.
     """
     listed: dict[str, Any] = json.loads(
-        subprocess.run(
+        run(
             [str(Path(sys.executable).parent / "cyclonedx-py"), "requirements", "--output-reproducible",
              "--spec-version", VERSION, "--output-format", "JSON", "--pyproject", "pyproject.toml",
              "requirements/run.txt"],
-            capture_output=True, text=True, check=True, cwd=PROJECT,
+            cwd=PROJECT,
         ).stdout
     )  # fmt: skip
     packages = licences.shipped(search=[str(site_packages)])
