@@ -9,6 +9,7 @@ FUZZ_READY := $(VENV)-fuzz/.ready
 MUTATION_READY := $(VENV)-mutation/.ready
 PEERS_READY := $(VENV)-peers/.ready
 BENCH_READY := $(VENV)-bench/.ready
+LOCK_READY := $(VENV)-lock/.ready
 ARQ_READY := $(VENV)-bench-arq/.ready
 NPM := $(shell command -v npm)
 ONCE ?=
@@ -92,14 +93,13 @@ env-example: $(READY) ## Write .env.example anew
 schema: $(READY) ## Write docs/cache-contract.schema.json anew
 	@$(BIN)/python -m workers.cache.contract > docs/cache-contract.schema.json
 
-requirements: ## Compile requirements/*.txt anew, with the newest releases
-	@$(PYTHON) -m venv $(VENV)-lock && $(VENV)-lock/bin/pip install --quiet uv
+requirements: $(LOCK_READY) ## Compile requirements/*.txt anew, with the newest releases
 	@for set in run dev; do \
 	  $(VENV)-lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	    --no-emit-index-url --no-annotate --custom-compile-command "make requirements" \
 	    $$([ $$set = dev ] && echo --group dev --extra tracing) pyproject.toml --output-file requirements/$$set.txt; \
 	done
-	@for set in node audit bench bench-arq fuzz mutation peers; do \
+	@for set in lock node audit bench bench-arq fuzz mutation peers; do \
 	  $(VENV)-lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	    --no-emit-index-url --no-annotate --custom-compile-command "make requirements" \
 	    requirements/$$set.in --output-file requirements/$$set.txt; \
@@ -118,8 +118,9 @@ $(READY): requirements/dev.txt pyproject.toml
 	@touch $@
 
 # In environments of their own, since they are no part of what is shipped: what looks at the supply chain; and the other
-# queues and breakers, with what draws the picture. arq wants a Redis client of an older release than they do.
-$(AUDIT_READY) $(BENCH_READY) $(ARQ_READY): $(VENV)-%/.ready: requirements/%.txt
+# queues and breakers, with what draws the picture. arq wants a Redis client of an older release than they do. And what
+# compiles all of these lists, from a list of its own, so that no release of it is run that nobody has taken.
+$(LOCK_READY) $(AUDIT_READY) $(BENCH_READY) $(ARQ_READY): $(VENV)-%/.ready: requirements/%.txt
 	@echo "setting up $(VENV)-$* …"
 	@$(PYTHON) -m venv $(VENV)-$*
 	@$(VENV)-$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/$*.txt

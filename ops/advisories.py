@@ -19,7 +19,7 @@ from ops.terminal import remark, say
 from ops.waits import TookTooLong, run
 
 PIP_AUDIT = PROJECT / ".venv-audit" / "bin" / "pip-audit"
-FILES = ("run", "dev", "audit")
+FILES = ("run", "dev", "audit", "lock")
 SERVICES = ("pypi", "osv")
 """The package index's own service, and the one to ask where that does not answer."""
 SERVICE_SECONDS = 300
