@@ -48,7 +48,7 @@ chaos-refusals: $(READY) ## Have each Redis server refuse in each of six ways, u
 chaos-clocks: $(READY) ## Set the clock of each server and of the workers' machine, under load (SECONDS=15; needs libfaketime)
 	@$(BIN)/python -m tests.chaos.clocks --seconds $(or $(SECONDS),15) $(ARGS)
 
-leak-check: $(READY) $(NODE_READY) ## Break everything, and look for citizens in all that leaves a process (ARGS=--short)
+leak-check: $(READY) $(NODE_READY) ## Break everything, and look for citizens and passwords in all that leaves a process (ARGS=--short)
 	@$(BIN)/python -m tests.leak.check $(ARGS)
 
 fuzz: $(READY) $(FUZZ_READY) ## Look for an answer of an upstream that breaks a promise (SECONDS=60 SEED=1; x86-64 Linux)

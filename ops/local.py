@@ -276,7 +276,7 @@ class Installation:
         self.settings = dict(settings)
         self._stack = ExitStack()
         self._passwords: dict[str, dict[str, str]] = {}
-        self._signing_key = directory / "signing-key.pem"
+        self.signing_key = directory / "signing-key.pem"
         self.audit_directory = directory / "audit"
         self.audit_directory.mkdir(parents=True, exist_ok=True)
         new_key = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
@@ -317,13 +317,13 @@ class Installation:
     @property
     def _log_in(self) -> dict[str, str]:
         """What the portal needs to sign and to check its own tokens, once it was started."""
-        if not self._signing_key.exists():
+        if not self.signing_key.exists():
             return {}
         return {
-            "JWKS_FILE": str(self._signing_key.with_name("jwks.json")),
+            "JWKS_FILE": str(self.signing_key.with_name("jwks.json")),
             "JWT_ISSUER": "registerbro-demo",
             "JWT_AUDIENCE": "registerbro",
-            "DEMO__SIGNING_KEY_FILE": str(self._signing_key),
+            "DEMO__SIGNING_KEY_FILE": str(self.signing_key),
             "DEMO__CONTROL_URL": self.upstreams["control"],
         }
 
@@ -378,9 +378,9 @@ class Installation:
         Whoever can reach it may log in as a constructed citizen.
         """
         pem = signing.new_key()
-        self._signing_key.touch(mode=0o600)
-        self._signing_key.write_bytes(pem)
-        self._signing_key.with_name("jwks.json").write_text(json.dumps(signing.jwks(pem)), encoding="utf-8")
+        self.signing_key.touch(mode=0o600)
+        self.signing_key.write_bytes(pem)
+        self.signing_key.with_name("jwks.json").write_text(json.dumps(signing.jwks(pem)), encoding="utf-8")
         port = free_port()
         self.portal_url = f"http://127.0.0.1:{port}"
         command = [sys.executable, "-m", "ops.cli", "serve", "--port", str(port)]

@@ -10,12 +10,13 @@ from pathlib import Path
 class Monitor:
     """Writes every command that a Redis server receives to a file, with Redis' own MONITOR."""
 
-    def __init__(self, port: int, path: Path) -> None:
+    def __init__(self, port: int, path: Path, user: str, password: str) -> None:
         self.path = path
         self._socket = socket.create_connection(("127.0.0.1", port))
-        self._socket.sendall(b"MONITOR\r\n")
-        if (answer := self._socket.recv(64)) != b"+OK\r\n":
-            raise RuntimeError(f"MONITOR: {answer!r}")
+        for command in (f"AUTH {user} {password}", "MONITOR"):
+            self._socket.sendall(f"{command}\r\n".encode())
+            if (answer := self._socket.recv(64)) != b"+OK\r\n":
+                raise RuntimeError(f"{command.partition(' ')[0]}: {answer!r}")
         self._thread = threading.Thread(target=self._write, name="monitor", daemon=True)
         self._thread.start()
 

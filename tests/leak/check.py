@@ -1,8 +1,9 @@
-"""`python -m tests.leak.check [--short]`: runs everything, breaks everything, and looks for citizens in what came out.
+"""`python -m tests.leak.check [--short]`: runs and breaks everything, and looks for secrets in what came out.
 
 API, web, workers, beat, Flower and three Redis servers run with debugging on and OpenTelemetry recording; the upstreams
 do all that simulators can; some calls meet a defect of ours, a worker and a Redis are killed. Everything that left a
-process is searched for every constructed citizen's CPR number and for the words of the fault reports, in any spelling.
+process is searched for every constructed citizen's CPR number, for the words of the fault reports, and for every
+password, key and token of the installation, in any spelling.
 What is planted on purpose (`tests/leak/plants.py`) must be found, or the search is worth nothing. The last line is one
 JSON object; the exit status is 1 if something leaked or something planted was missed.
 """
@@ -11,24 +12,28 @@ import argparse
 import json
 import os
 import re
+import secrets
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from itertools import cycle
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import httpx
+import redis
 
 from config.celery import REGISTERS, WORKERS, service_of
+from config.settings import secret_names
 from ops import local
-from ops.local import CannotStart, Installation, free_port, installation, wait_for
+from ops.local import DEMO_CREDENTIALS, CannotStart, Installation, free_port, installation, wait_for
 from portal.web import signing
 from simulators.citizens import CITIZENS, EXAMPLE, STRANGER
 from simulators.control import Control
@@ -96,8 +101,11 @@ PAGES = (
 class Run:
     """One run over an installation that is up; what it receives is scanned at once, the rest is left in files."""
 
-    def __init__(self, here: Installation, control: Control, scanner: Scanner, *, short: bool) -> None:
-        self._here, self._control, self._scanner = here, control, scanner
+    scanner: Scanner
+    """Knows what opens something in this installation, the citizens' tokens among it; so it is made last."""
+
+    def __init__(self, here: Installation, control: Control, *, short: bool) -> None:
+        self._here, self._control = here, control
         self._http = httpx.Client(
             base_url=here.portal_url, timeout=30, follow_redirects=False, trust_env=False,
             event_hooks={"response": [self._note]},
@@ -105,7 +113,7 @@ class Run:
             limits=httpx.Limits(max_keepalive_connections=0),
         )  # fmt: skip
         self._key = (here.directory / "signing-key.pem").read_bytes()
-        self._tokens = {one.cpr: self._token(one) for one in CITIZENS}
+        self.tokens = {one.cpr: self._token(one) for one in CITIZENS}
         crashes = next(one for one in CITIZENS if one.cpr == plants.CRASHES)
         self.missed: list[str] = []
         self._short = (*CITIZENS[:4], crashes) if short else ()
@@ -118,7 +126,7 @@ class Run:
         """Scans an answer, headers and all."""
         request = response.request
         head = b"\n".join(b"%s: %s" % header for header in response.headers.raw)
-        self._scanner.scan("http", f"{request.method} {request.url.path}", head + b"\n\n" + response.read())
+        self.scanner.scan("http", f"{request.method} {request.url.path}", head + b"\n\n" + response.read())
 
     def _token(self, one) -> str:
         return signing.sign(
@@ -128,7 +136,7 @@ class Run:
         )  # fmt: skip
 
     def _call(self, method: str, path: str, one=CITIZENS[0], **more) -> httpx.Response:
-        headers = {"Authorization": f"Bearer {self._tokens[one.cpr]}", **more.pop("headers", {})}
+        headers = {"Authorization": f"Bearer {self.tokens[one.cpr]}", **more.pop("headers", {})}
         return self._http.request(method, path, headers=headers, **more)
 
     def everything(self, faults: list[dict]) -> None:
@@ -144,6 +152,7 @@ class Run:
             self._breaks(fault, [next(people) for _ in range(2)])
         self._plant()
         self._look_at_flower()
+        self._look_at_command_lines()
         self._kill()
         self._command("status")
         self._command("status", "--json")
@@ -246,7 +255,7 @@ class Run:
         self._call("POST", "/v1/fault-reports", content=json.dumps(text).encode()[:-3], headers=key)
         self._call("POST", "/v1/fault-reports", json={"text": plants.REFUSED * 100}, headers=key)
         self._call("POST", "/v1/fault-reports", json=text, headers={"Idempotency-Key": me})
-        self._http.get("/v1/overview", headers={"Authorization": f"Bearer {self._tokens[me][:-4]}"})
+        self._http.get("/v1/overview", headers={"Authorization": f"Bearer {self.tokens[me][:-4]}"})
         self._http.get("/v1/overview", headers={"Authorization": f"Bearer {me}", "traceparent": me})
         self._http.get("/v1/overview", headers={"Authorization": f"Basic {me}"})
 
@@ -294,7 +303,7 @@ class Run:
         from workers.queues import publish
 
         publish(plants.TASK, [], "udb")
-        for text in plants.SIMPLE.values():
+        for text in (*plants.SIMPLE.values(), *plants.SECRET_TEXTS):
             publish(plants.ARGUMENT_TASK, [text], "udb")
         self._http.get(plants.ROUTE)
         last = list(plants.TEXTS.values())[-1]
@@ -317,13 +326,23 @@ class Run:
             paths = [*FLOWERS, *(f"/task/{one['uuid']}" for one in told),
                      *(f"/worker/{quote(name)}" for name in flower.get("/api/workers").json())]  # fmt: skip
             for path in paths:
-                self._scanner.scan("flower", path, flower.get(path).content)
+                self.scanner.scan("flower", path, flower.get(path).content)
+
+    def _look_at_command_lines(self) -> None:
+        """What anybody on the machine sees of a process: of each of them, and of one that is told what is planted."""
+        texts = [*plants.SIMPLE.values(), *plants.SECRET_TEXTS]
+        with subprocess.Popen([sys.executable, "-c", "input()", *texts], stdin=subprocess.PIPE) as planted:
+            processes = {name: process.popen for name, process in self._here.processes.items()}
+            processes |= {name: server.process.popen for name, server in self._here.redis.items()}
+            for name, process in ({"planted": planted} | processes).items():
+                self.scanner.scan("command_lines", name, Path(f"/proc/{process.pid}/cmdline").read_bytes())
+            planted.communicate(b"\n")
 
     def _look_at_metrics(self) -> None:
         for name, port in self._here.metrics_ports.items():
             found = httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).content
-            self._scanner.scan("metrics", name, found)
-        self._scanner.scan("metrics", "portal", self._http.get("/metrics").content)
+            self.scanner.scan("metrics", name, found)
+        self.scanner.scan("metrics", "portal", self._http.get("/metrics").content)
 
     def _kill(self) -> None:
         """A worker and the cache end without a word, and are there again."""
@@ -342,7 +361,7 @@ class Run:
             env={**os.environ, **self._here.environment, "REGISTERBRO_OPERATOR": "tester"}, cwd=local.PROJECT,
             check=False, timeout=120,
         )  # fmt: skip
-        self._scanner.scan("logs", f"registerbro {' '.join(arguments)}", told.stdout + told.stderr)
+        self.scanner.scan("logs", f"registerbro {' '.join(arguments)}", told.stdout + told.stderr)
         return told.stdout
 
     @staticmethod
@@ -363,17 +382,62 @@ def _metrics(here: Installation, name: str) -> dict[str, str]:
     return {"REGISTERBRO_METRICS_PORT": str(port)}
 
 
+WATCHER = ("watcher", secrets.token_urlsafe(24))
+"""The user by which the test looks into the Redis servers; no installation has it."""
+
+
+@contextmanager
+def _watched() -> Iterator[None]:
+    """Redis servers that start in the block know the test's own user, and let all plant something."""
+    real = local.acl.acl_file
+
+    def file(*told: Any) -> str:
+        name, password = WATCHER
+        # Whoever has all keys has these.
+        lines = [line if " ~* " in line else line.replace(" resetchannels ", " ~leak:* resetchannels ")
+                 for line in real(*told).splitlines()]  # fmt: skip
+        return "\n".join([*lines, f"user {name} on >{password} allkeys allchannels +@all", ""])
+
+    local.acl.acl_file = file
+    try:
+        yield
+    finally:
+        local.acl.acl_file = real
+
+
+def _watcher(here: Installation, role: str) -> redis.Redis:
+    return redis.Redis(port=here.redis[role].port, username=WATCHER[0], password=WATCHER[1])
+
+
+def _secrets_of(here: Installation, tokens: Iterable[str]) -> set[str]:
+    """Whatever opens something in this installation, and each citizen's token by its signature."""
+    settings = [
+        value
+        for service in (*local.acl.GRANTS, local.acl.HEALTH)
+        for name, value in here.environment_of(service).items()
+        if name in secret_names() or name.removesuffix("_FILE") in secret_names()
+    ]
+    files = [Path(value).read_text("utf-8") for value in settings if value.startswith("/")]
+    found = {password for value in settings for password in re.findall(r"://[^:/@]+:([^@]+)@", value)}
+    found |= {value.strip() for value in (*settings, *files) if "://" not in value and not value.startswith("/")}
+    found |= {line for line in here.signing_key.read_text("utf-8").splitlines() if "-----" not in line}
+    found |= {token.rpartition(".")[2] for token in tokens}
+    # What simulators take for an agreement is everybody's, and the name of the project.
+    return {one for one in found if one and one not in DEMO_CREDENTIALS.values()}
+
+
 @contextmanager
 def _up(directory: Path, collector: Collector) -> Iterator[Installation]:
     """Everything, as `ops.local` starts it, but with the leak test's worker and portal."""
     with installation(directory, {**SETTINGS, "TRACING_ENDPOINT": collector.url}) as here, ExitStack() as stack:
         here.metrics_ports = {}
-        here.start_redis()
+        stack.enter_context(_watched())
+        here.use_users().start_redis()
         for role in ROLES:
-            with here.redis[role].client() as client:
+            with _watcher(here, role) as client:
                 # Compressed, a number need not be there in one piece.
                 client.config_set("rdbcompression", "no")
-            stack.callback(Monitor(here.redis[role].port, directory / f"{role}.monitor").close)
+            stack.callback(Monitor(here.redis[role].port, directory / f"{role}.monitor", *WATCHER).close)
         here.start_simulators()
         for service in WORKERS:
             _start_worker(here, service)
@@ -392,18 +456,22 @@ def _up(directory: Path, collector: Collector) -> Iterator[Installation]:
         yield here
 
 
+def _scanner(opening: Iterable[str]) -> Scanner:
+    return Scanner(
+        {
+            **{one: spellings_of_number(one) for one in (*(one.cpr for one in CITIZENS), STRANGER, plants.NUMBER)},
+            **{word: spellings_of(word) for word in WORDS},
+            **{one: spellings_of(one) for one in (*plants.SECRETS, *opening)},
+        }
+    )
+
+
 def run(directory: Path, *, short: bool) -> tuple[Scanner, list[str]]:
     """Everything, in a directory of its own. Returns what was scanned, and what of the run did not come about."""
     temporary, kept, inside = (directory / name for name in ("tmp", "kept", "frames"))
     temporary.mkdir()
     inside.mkdir()
     os.environ |= {"TMPDIR": str(temporary), frames.DIRECTORY: str(inside)}
-    scanner = Scanner(
-        {
-            **{one: spellings_of_number(one) for one in (*(one.cpr for one in CITIZENS), STRANGER, plants.NUMBER)},
-            **{word: spellings_of(word) for word in WORDS},
-        }
-    )
     made = Everything(temporary, kept)
     with Collector() as collector:
         with _up(directory, collector) as here, Control(here.upstreams) as control:
@@ -412,11 +480,12 @@ def run(directory: Path, *, short: bool) -> tuple[Scanner, list[str]]:
 
             # The machine is busy, and its simulators with it.
             control._http.timeout = httpx.Timeout(60)
-            its = Run(here, control, scanner, short=short)
+            its = Run(here, control, short=short)
+            its.scanner = scanner = _scanner(_secrets_of(here, its.tokens.values()))
             its.everything(FAULTS[:SHORT] if short else FAULTS)
             its.close()
-            for server in here.redis.values():
-                with server.client() as client:
+            for role in ROLES:
+                with _watcher(here, role) as client:
                     client.save()
         # What was still to be written is written: all processes have ended.
         scanner.scan("traces", "collector", collector.bodies)
@@ -443,10 +512,13 @@ def _channel(path: Path) -> str | None:
     return "redis_files" if path.parts[0] in ROLES else None
 
 
+PLANTS = {plants.NUMBER, *plants.SECRETS}
+
+
 def _is_meant(hit: Hit) -> bool:
     """What was planted; and a form that is refused, which comes back to its author with all that was written."""
     own_form = (plants.COMES_BACK, "http", "POST /fejlmeld-moedebooking")
-    return hit.secret == plants.NUMBER or (hit.secret, hit.channel, hit.where) == own_form
+    return hit.secret in PLANTS or (hit.secret, hit.channel, hit.where) == own_form
 
 
 def leaks_of(scanner: Scanner) -> list[Hit]:
@@ -454,9 +526,9 @@ def leaks_of(scanner: Scanner) -> list[Hit]:
     return [hit for hit in scanner.hits if not _is_meant(hit)]
 
 
-def missed_of(scanner: Scanner) -> list[tuple[str, str]]:
-    """Channel and spelling of what was planted and not found."""
-    found = {(hit.channel, hit.spelling) for hit in scanner.hits if hit.secret == plants.NUMBER}
+def missed_of(scanner: Scanner) -> list[tuple[str, str, str]]:
+    """What was planted, the channel and the spelling of it, and was not found."""
+    found = {(hit.secret, hit.channel, hit.spelling) for hit in scanner.hits}
     return sorted(plants.PLANTED - found)
 
 
@@ -497,8 +569,8 @@ def main() -> int:
             return 2
     for hit in leaks_of(scanner)[:100]:
         print(f"LEAK in {hit.channel}: {hit.where}, {hit.spelling}: {hit.excerpt!r}")
-    for channel, spelling in missed_of(scanner):
-        print(f"PLANTED AND NOT FOUND in {channel}: {spelling}")
+    for secret, channel, spelling in missed_of(scanner):
+        print(f"PLANTED AND NOT FOUND in {channel}: {secret.partition('-')[0]}, {spelling}")
     for what in missed:
         print(f"DID NOT COME ABOUT: {what}")
     for channel, count in sorted(scanner.bytes.items()):

@@ -1,9 +1,10 @@
-"""What the leak test lets out on purpose: a number of a citizen that is used for nothing else, through every channel.
+"""What the leak test lets out on purpose, through every channel: a citizen's number, a password, a key and a token that
+are used for nothing else.
 
 The processes under test are the real ones, and do this besides: `tests/leak/worker.py` and `tests/leak/portal.py`.
 """
 
-from tests.leak.scanner import spellings_of_number
+from tests.leak.scanner import spellings_of, spellings_of_number
 
 NUMBER = "6911114260"
 """Constructed, as its day says, and of nobody."""
@@ -21,21 +22,28 @@ DELIVERED, DEFECT, REFUSED, COMES_BACK = "Zebrafinkebur", "Kvartsfløjter", "Øs
 """Words of fault reports: delivered; met by a defect of ours; refused by the vendor; too long, so that the form comes
 back to its author with all that was written. No other text has them."""
 
+PASSWORD, KEY, TOKEN = (f"{kind}-Q7rX2mZk9LtV4wYc8Hn" for kind in ("password", "key", "token"))
+"""As they stand for what opens something: of a Redis user, of what is kept, of a citizen's browser."""
+SECRETS = (PASSWORD, KEY, TOKEN)
+SECRET_WAYS = {
+    one: {name: spelt for name, spelt in spellings_of(one).items() if name in {"plain", "hex", "base64+0"}}
+    for one in SECRETS
+}
+SECRET_TEXTS = [spelt.decode() for ways in SECRET_WAYS.values() for spelt in ways.values()]
+
 TASK, ARGUMENT_TASK = "leak.plant", "leak.argument"
 ROUTE = "/leak"
 
-PLANTED: frozenset[tuple[str, str]] = frozenset({
-    *(("logs", way) for way in TEXTS),
-    *(("redis_commands", way) for way in SIMPLE),
-    *(("redis_files", way) for way in (*TEXTS, "int64")),
-    *(("flower", way) for way in SIMPLE),
-    *(("metrics", way) for way in SIMPLE),
-    *(("traces", way) for way in (*TEXTS, "protobuf")),
-    *(("http", way) for way in WAYS),
-    *(("frames", way) for way in SIMPLE),
-    *(("temporary_files", way) for way in WAYS),
+NUMBERS = {
+    "logs": TEXTS, "redis_commands": SIMPLE, "redis_files": (*TEXTS, "int64"), "flower": SIMPLE, "metrics": SIMPLE,
+    "traces": (*TEXTS, "protobuf"), "http": WAYS, "frames": SIMPLE, "temporary_files": WAYS, "command_lines": SIMPLE,
+}  # fmt: skip
+"""Channel → the spellings of the number that are planted there."""
+PLANTED: frozenset[tuple[str, str, str]] = frozenset({
+    *((NUMBER, channel, way) for channel, ways in NUMBERS.items() for way in ways),
+    *((one, channel, way) for channel in NUMBERS for one, ways in SECRET_WAYS.items() for way in ways),
 })  # fmt: skip
-"""Channel and spelling of everything that is planted."""
+"""What is planted, the channel, and the spelling."""
 
 
 class Clumsy(ValueError):

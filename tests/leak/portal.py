@@ -6,7 +6,7 @@ from ops import cli
 from portal import server
 from portal.api.pages import Pages
 from tests.leak import frames
-from tests.leak.plants import CRASHES, ROUTE, WAYS, Clumsy
+from tests.leak.plants import CRASHES, ROUTE, SECRET_TEXTS, WAYS, Clumsy
 
 _create, _page = server.create, Pages.page
 
@@ -17,7 +17,7 @@ def create(settings, own_url):
 
     async def with_route(scope, receive, send):
         if scope["type"] == "http" and scope["path"] == ROUTE:
-            return await Response(b"\n".join(WAYS.values()))(scope, receive, send)
+            return await Response(b"\n".join([*WAYS.values(), *map(str.encode, SECRET_TEXTS)]))(scope, receive, send)
         return await app(scope, receive, send)
 
     return with_route

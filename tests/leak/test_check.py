@@ -11,7 +11,7 @@ from tests.leak.check import leaks_of, verdict
 from tests.leak.plants import COMES_BACK, NUMBER, PLANTED, WAYS
 from tests.leak.scanner import Scanner, spellings_of
 
-CHANNELS = {channel for channel, _ in PLANTED}
+CHANNELS = {channel for _, channel, _ in PLANTED}
 
 pytestmark = pytest.mark.xdist_group("processes")
 

@@ -17,7 +17,18 @@ import workers.eindkomst.tasks
 import workers.gateway
 import workers.udb.tasks
 from tests.leak import frames
-from tests.leak.plants import ARGUMENT_TASK, CRASHES, DEFECT, NUMBER, SIMPLE, TASK, TEXTS, WAYS, Clumsy
+from tests.leak.plants import (
+    ARGUMENT_TASK,
+    CRASHES,
+    DEFECT,
+    NUMBER,
+    SECRET_TEXTS,
+    SIMPLE,
+    TASK,
+    TEXTS,
+    WAYS,
+    Clumsy,
+)
 from workers import runtime, trace
 from workers.app import app
 from workers.booking_vendor import wire
@@ -105,14 +116,16 @@ def argument(*_):
 def plant():
     """Lets the number out through every channel that a worker has."""
     _into_the_log()
-    for text in SIMPLE.values():
+    for text in (*SIMPLE.values(), *SECRET_TEXTS):
         _PLANTED.labels(text).inc()
     with tempfile.NamedTemporaryFile("wb", delete=False) as file:
-        file.write(b"\n".join(WAYS.values()))
+        file.write(b"\n".join([*WAYS.values(), *map(str.encode, SECRET_TEXTS)]))
     with trace.span("leak") as span:
-        span.note(**{f"way{number}": text for number, text in enumerate(TEXTS.values())}, whole=int(NUMBER))
+        span.note(
+            **{f"way{number}": text for number, text in enumerate((*TEXTS.values(), *SECRET_TEXTS))}, whole=int(NUMBER)
+        )
     runtime.current().run(_into_redis(runtime.current().services))
-    _into_frames(list(SIMPLE.values()))
+    _into_frames([*SIMPLE.values(), *SECRET_TEXTS])
 
 
 def _into_the_log():
@@ -120,12 +133,13 @@ def _into_the_log():
     log = logging.getLogger("leak")
     log.propagate = False
     log.addHandler(logging.StreamHandler(sys.stderr))
-    for text in TEXTS.values():
+    # The number last, as whoever waits for all of it looks for that.
+    for text in (*SECRET_TEXTS, *TEXTS.values()):
         log.warning("about %s", text)
 
 
 async def _into_redis(services):
-    for text in TEXTS.values():
+    for text in (*TEXTS.values(), *SECRET_TEXTS):
         await services.cache.set(f"leak:{text}", 1)
         await services.ledger.redis.set(f"leak:{text}", 1)
     await services.ledger.redis.rpush("leak:list", int(NUMBER))
