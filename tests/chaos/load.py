@@ -184,7 +184,11 @@ class Load:
         ]  # fmt: skip
         self._headers = [self._signed(**one) for one in self.citizens]
         self.truths: dict[int, dict] = {}
-        self._http = httpx.AsyncClient(base_url=here.portal_url, timeout=ANSWERED_WITHIN_SECONDS, trust_env=False)
+        self._http = httpx.AsyncClient(
+            base_url=here.portal_url, timeout=ANSWERED_WITHIN_SECONDS, trust_env=False,
+            # Nobody waits for another's connection: what is measured is the portal.
+            limits=httpx.Limits(max_connections=None),
+        )  # fmt: skip
         self._pids = {name: process.popen.pid for name, process in here.processes.items()}
         self._tasks: list[asyncio.Task[None]] = []
         self._numbers = count()
