@@ -9,6 +9,12 @@ from portal.web import texts
 
 
 @pytest.fixture(autouse=True)
+def _patient(monkeypatch):
+    """How soon the page gives the simulators up is not what is tried here, and a busy machine may be slower."""
+    monkeypatch.setattr("portal.web.control.ANSWER_WITHIN_SECONDS", 60.0)
+
+
+@pytest.fixture(autouse=True)
 def _mended(simulation):
     yield
     simulation.control.reset()
