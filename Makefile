@@ -16,7 +16,7 @@ ONCE ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench bench-night soak queue-check chaos chaos-refusals chaos-clocks leak-check fuzz mutation peers audit sbom secrets compose-check smoke lint format requirements schema env-example clean
+.PHONY: help demo test test-servers bench bench-night soak queue-check chaos chaos-refusals chaos-clocks leak-check fuzz mutation peers audit sbom secrets compose-check smoke lint format requirements schema env-example clean
 
 help: ## List what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -26,6 +26,9 @@ demo: $(READY) $(NODE_READY) ## Start everything on this machine and watch a reg
 
 test: $(READY) $(NODE_READY) ## Run every test (ARGS="-k name" runs some)
 	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),-n 2 --dist loadgroup)
+
+test-servers: $(READY) ## Run what depends on the Redis server on each kind found (REDIS_PROGRAMS=path:path ONLY="Redis 7")
+	@$(BIN)/python -m tests.servers $(if $(ONLY),--only "$(ONLY)") $(ARGS)
 
 bench: $(READY) $(BENCH_READY) $(ARQ_READY) ## Measure the speed beside its targets and peers: bench/results, README (QUICK=1 ONLY="fetches outage")
 	@$(BIN)/python -m bench $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
