@@ -31,6 +31,7 @@ RAW = {
     ("tests/leak/worker.py", "validated"): {"values"},
     # A request as it came, and the token, as a text, on its way from the session to the API.
     ("portal/server.py", "__call__"): {"scope"},
+    ("portal/bodies.py", "__call__"): {"scope"},
     ("portal/ending.py", "__call__"): {"scope"},
     ("portal/heads.py", "__call__"): {"scope"},
     ("portal/heads.py", "_answer"): {"scope", "as_get"},
