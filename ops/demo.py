@@ -283,7 +283,7 @@ def _show(screen: Screen, here: Installation, directory: Path, stopping: _Stoppi
     with screen.working(
         "Starting three Redis servers, the registers' simulators, six workers, beat, the portal and Flower …"
     ):
-        here.start_redis().start_simulators().start_workers().start_portal().start_flower()
+        here.use_users().start_redis().start_simulators().start_workers().start_portal().start_flower()
     screen.say(f"Started {len(here.redis) + len(here.processes)} processes; what they write is in {directory}")
     _tell_where(here)
     os.environ.update(here.environment)

@@ -2,12 +2,17 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 
 import psutil
 import pytest
+import redis
+from redis.backoff import NoBackoff
+from redis.exceptions import NoPermissionError
+from redis.retry import Retry
 
 from config.celery import WORKERS
 
@@ -54,6 +59,25 @@ def test_once_ends_by_itself_with_what_it_saw_as_its_last_line(demo, tmp_path):
     }
     assert "Der er lige nu" in output
     assert list(tmp_path.iterdir()) == []
+
+
+def test_nobody_else_on_the_machine_gets_into_its_redis_servers(demo, tmp_path):
+    process = demo()
+    assert f"Started {PROCESSES} processes" in process.stdout.readline()
+    titles = [" ".join(one.cmdline()) for one in descendants(process)]
+    ports = [int(found[1]) for title in titles if (found := re.search(r"(?:redis|valkey)-server \S*:(\d+)", title))]
+    assert len(ports) == 3
+    for port in ports:
+        for user in ({}, {"username": "health", "password": "none"}):
+            with redis.Redis(port=port, retry=Retry(NoBackoff(), 0), **user) as stranger:
+                for command in (("CONFIG", "SET", "dir", "/"), ("SET", "a", "b"), ("SAVE",)):
+                    with pytest.raises((redis.AuthenticationError, NoPermissionError)):
+                        stranger.execute_command(*command)
+    (folder,) = tmp_path.glob("registerbro-demo-*")
+    assert folder.stat().st_mode & 0o777 == 0o700
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=WITHIN)
+    assert process.returncode == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
