@@ -33,6 +33,7 @@ from workers.resilience.errors import (
     NotThisCitizen,
     RateLimited,
     RequestIdUsed,
+    TooLong,
     UpstreamUnavailable,
     WrongPerson,
 )
@@ -691,8 +692,27 @@ def test_no_depth_of_nesting_is_a_crash(depth: int) -> None:
     deep = b'{"a":' * depth + b'{"civilRegistrationIdentifier":"6203991234"}' + b"}" * depth
     with pytest.raises((InvalidResponse, WrongPerson)):
         same_person(CPR, deep)
-    with pytest.raises(InvalidResponse):
+    with pytest.raises((InvalidResponse, TooLong)):
         read(Answer(200, "application/json", "utf-8", deep), CPR, Thing)
+
+
+@pytest.mark.parametrize("status", [200, 400])
+@pytest.mark.parametrize("nested", ['{"fejl":%s}', '{"errors":[%s]}', '{"Error":{"detail":%s}}'])
+def test_errors_within_errors_are_each_looked_at_once(status: int, nested: str) -> None:
+    body = "{}"
+    for _ in range(60):
+        body = nested % body
+    # By every other way than once it would not come to an end.
+    with pytest.raises(BadRequest if status == 400 else InvalidResponse):
+        read(Answer(status, "application/json", "utf-8", body.encode()), CPR, Thing)
+
+
+def test_an_answer_of_too_many_values_is_too_long_and_a_refusal_all_the_same() -> None:
+    many = b'{"a":[' + b"0," * 100_000 + b"0]}"
+    with pytest.raises(TooLong):
+        read(Answer(200, "application/json", "utf-8", many), CPR, Thing)
+    with pytest.raises(UpstreamUnavailable):
+        read(Answer(503, "application/json", "utf-8", many), CPR, Thing)
 
 
 ANY_JSON = st.recursive(

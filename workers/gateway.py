@@ -4,7 +4,7 @@ A register supplies data: a path and a model of its answer.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from datetime import date, timedelta
@@ -21,6 +21,7 @@ from workers.resilience.errors import (
     InvalidResponse,
     NotAuthorised,
     NotThisCitizen,
+    TooLong,
     WrongPerson,
 )
 from workers.resilience.upstream import Exchange, Upstream
@@ -46,6 +47,9 @@ _CODES = _ERROR_CODES | {"kode", "code"}
 _ERRORS = frozenset({"fejl", "error", "errors", "fault", "faultdetails"})
 """ASSUMED: the names of a code, and of what is an error and nothing else, in any spelling; the codes are published and
 the JSON around them is not. An error's body from STAR's test environment would settle it."""
+
+FEW_CHARACTERS = 16
+"""What a date or a number takes, and its name."""
 
 _IDENTIFIER = "civilRegistrationIdentifier".casefold()
 
@@ -75,7 +79,7 @@ def read(answer: Answer, cpr: Cpr, model: type[ModelT]) -> ModelT | None:
     try:
         values = answer.json(*(("application/problem+json",) if refusal else ()))
         same_person(cpr, answer.body)
-    except InvalidResponse as broken:
+    except (InvalidResponse, TooLong) as broken:
         failure = refusal or broken
     else:
         codes, says_something = _codes(values, model, refused=answer.status >= 400)
@@ -137,19 +141,33 @@ def _is_error(name: str, value: object, *, beside_own: bool) -> bool:
     return name in _CODES and value is not None and not beside_own
 
 
-def _codes_in(value: object, *, is_code: bool = False) -> Iterator[str]:
+def _codes_in(value: object) -> list[str]:
     """Every code in `value`, at any depth, and "" for each error that is told of without one."""
+    found: list[str] = []
+    _find_codes(value, found)
+    return found
+
+
+def _find_codes(value: object, found: list[str], *, is_code: bool = False, is_error: bool = False) -> bool:
+    """Adds the codes in `value` to `found`, each part of it looked at once; whether one of them says anything."""
+    if isinstance(value, list):
+        said = [
+            _find_codes(inner, found, is_code=is_code, is_error=is_error and not isinstance(inner, list))
+            for inner in value
+        ]
+        return any(said)
     if isinstance(value, dict):
-        for name, inner in value.items():
-            yield from _codes_in(inner, is_code=name.casefold() in _CODES)
-            if name.casefold() in _ERRORS:
-                told = inner if isinstance(inner, list) else [inner]
-                yield from ("" for one in told if isinstance(one, dict) and not any(_codes_in(one)))
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _codes_in(inner, is_code=is_code)
-    elif is_code and value is not None:
-        yield str(value)
+        said = [
+            _find_codes(inner, found, is_code=name.casefold() in _CODES, is_error=name.casefold() in _ERRORS)
+            for name, inner in value.items()
+        ]
+        if is_error and not any(said):
+            found.append("")
+        return any(said)
+    if is_code and value is not None:
+        found.append(str(value))
+        return bool(found[-1])
+    return False
 
 
 def _says_something(value: object) -> bool:
@@ -207,6 +225,17 @@ IsoDate = Annotated[date, BeforeValidator(_iso_date)]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300)]
 Many = Annotated[tuple[T, ...], Strict(False), FailFast()]  # noqa: FBT003 - a JSON array is a list, which strict refuses
 """Told by its first item that is wrong: to tell of a million would take a worker's memory."""
+
+
+def extent(value: object) -> int:
+    """How much an answer holds, in characters of JSON, roughly: its texts, and a few for whatever else."""
+    if isinstance(value, str):
+        return len(value) + FEW_CHARACTERS
+    if isinstance(value, tuple):
+        return sum(map(extent, value))
+    if isinstance(value, BaseModel):
+        return sum(map(extent, value.__dict__.values()))
+    return FEW_CHARACTERS
 
 
 class WireModel(BaseModel):

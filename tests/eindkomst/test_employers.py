@@ -400,7 +400,7 @@ async def test_what_is_left_out_says_nothing_of_what_it_held(server, employers):
 
 
 async def test_of_an_answer_that_is_full_of_hits_only_as_many_are_looked_at_as_could_be_asked_for(server, employers):
-    server.respond = saying(hits(hit(12345678, "Bageren ApS"), *[0] * 100_000))
+    server.respond = saying(hits(hit(12345678, "Bageren ApS"), *[0] * 90_000))
     names = await employers.names(["12345678"])
     assert names.by_number == {"12345678": "Bageren ApS"}
     assert len(names.left_out) == NUMBERS_PER_CALL
@@ -408,7 +408,7 @@ async def test_of_an_answer_that_is_full_of_hits_only_as_many_are_looked_at_as_c
 
 
 async def test_of_a_history_that_is_full_of_names_only_the_first_are_looked_at(server, employers):
-    server.respond = saying(hits(nameless(past("Ny", None, None), *[0] * 100_000)))
+    server.respond = saying(hits(nameless(past("Ny", None, None), *[0] * 90_000)))
     names = await employers.names(["12345678"])
     assert names.by_number == {"12345678": "Ny"}
     assert len(names.left_out) == MOST_OF_A_HISTORY

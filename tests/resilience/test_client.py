@@ -5,6 +5,7 @@ import gzip
 import socket
 import ssl
 import zlib
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -113,6 +114,57 @@ async def test_when_to_come_back_is_heard_as_a_number_and_as_a_date(http, server
     ]
     answer = await send(http)
     assert timedelta(minutes=8) < answer.retry_after <= timedelta(minutes=10)
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+BESIDE_THE_BODY = {
+    "interim answers": (b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 100),
+    "line ends": (b"", b"\r\n" * 1_000),
+    "a chunk for each byte": (CHUNKED, b"1\r\n \r\n" * 1_000),
+    "extensions of chunks": (CHUNKED, b"1;" + b"x" * 4_000 + b"\r\n \r\n"),
+    "a chunk's size of noughts": (CHUNKED, b"0" * 4_000),
+}
+
+
+@pytest.mark.parametrize("what", BESIDE_THE_BODY)
+async def test_what_is_no_body_and_never_ends_is_taken_in_to_a_limit(upstream_settings, what):
+    first, block = BESIDE_THE_BODY[what]
+    written, gone = 0, asyncio.Event()
+
+    async def answer(_, writer):
+        nonlocal written
+        with suppress(ConnectionError):
+            writer.write(first)
+            while written < 64 * 2**20:
+                writer.write(block)
+                await writer.drain()
+                written += len(block)
+        writer.close()
+        gone.set()
+
+    listener = await asyncio.start_server(answer, "127.0.0.1", 0)
+    address = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+    async with HttpClient(address, upstream_settings) as client:
+        with pytest.raises(ConnectionLost):
+            await send(client, within=30)
+    await gone.wait()
+    # What the sockets between us hold is written and never read.
+    assert written < 32 * 2**20
+    listener.close()
+    await listener.wait_closed()
+
+
+async def test_an_answer_in_chunks_of_half_a_kilobyte_is_read_up_to_the_limit(http, server, upstream_settings):
+    async def answer(request):
+        response = web.StreamResponse(headers={"Content-Type": "text/plain"})
+        response.enable_chunked_encoding()
+        await response.prepare(request)
+        for _ in range(upstream_settings.max_body // 512):
+            await response.write(b"x" * 512)
+        return response
+
+    server.answers = [answer]
+    assert len((await send(http, within=60)).body) == upstream_settings.max_body
 
 
 async def test_a_redirect_is_not_followed(http, server):

@@ -14,11 +14,12 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache, partial
-from typing import Self, TypeVar, cast
+from typing import Any, Self, TypeVar, cast
 
 import aiohttp
 import httpx
 import pydantic_core
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from httpx_aiohttp import AiohttpTransport
 from pydantic import BaseModel, ValidationError
@@ -41,6 +42,15 @@ GZIP = frozenset({"gzip", "x-gzip"})
 """The names of the one compression that is offered (RFC 9110, 8.4.1.3)."""
 MOST_MEMBERS = 1000
 """How many gzip members a body may have (RFC 1952, 2.2): the finest in use, BGZF, has one per 64 KiB."""
+MOST_FRAMING = 128 * 1024
+"""Bytes of an answer that may be no part of its body, and one more for each FRAMED of the body: head, interim answers
+and the framing of chunks. Servers take heads of 8 to 64 KB, and chunks of 512 bytes need a 64th part."""
+FRAMED = 64
+READ_AT_ONCE = 16 * 1024
+"""Bytes that are taken apart before they are counted: some milliseconds, also of the shortest messages."""
+MOST_JSON_VALUES = 100_000
+"""Fields and items that JSON may hold: more than 2 MiB of any register's answers have that are filled with text. Each
+becomes an object, and the parsers keep the interpreter for as long as there are any."""
 KNOWN_URLS = 64
 """How many of an upstream's URLs are remembered, resolved: there are a few."""
 IDLE_CONNECTION_SECONDS = 10
@@ -99,11 +109,14 @@ class Answer:
     def json(self, *also: str) -> object:
         """The body as JSON values, of JSON's own type or one of `also`.
 
-        Raises InvalidResponse for another type, encoding or syntax.
+        Raises InvalidResponse for another type, encoding or syntax; TooLong for more than MOST_JSON_VALUES.
         """
         self.expect("application/json", *also)
         if self.charset.lower() not in {"utf-8", "us-ascii"}:
             raise InvalidResponse("the answer is not UTF-8")
+        # Those within texts count too, since to know them apart is to parse.
+        if sum(map(self.body.count, (b",", b":", b"[", b"{"))) > MOST_JSON_VALUES:
+            raise TooLong(f"the answer holds more than {MOST_JSON_VALUES} values")
         try:
             values: object = pydantic_core.from_json(self.body, allow_inf_nan=False)
         except ValueError:
@@ -116,13 +129,19 @@ class Answer:
 
 
 def validated(model: type[ModelT], values: object) -> ModelT:
-    """`values` as `model`. Raises InvalidResponse, naming the fields at fault and never what they hold."""
+    """`values` as `model`. Raises InvalidResponse, naming the fields at fault and never what they hold.
+
+    Raises TooLong when a list is longer than the contract's longest.
+    """
     try:
         return model.model_validate(values)
     except ValidationError as error:
         faults = error.errors(include_url=False, include_context=False, include_input=False)
         named = ", ".join(f"{'.'.join(map(str, fault['loc'])) or 'body'} ({fault['type']})" for fault in faults[:3])
         more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
+        too_long = any(fault["type"] == "too_long" for fault in faults)
+    if too_long:
+        raise TooLong(f"a list is too long: {named}{more}")
     raise InvalidResponse(f"not of the contract: {named}{more}")
 
 
@@ -203,6 +222,46 @@ class HttpClient:
         context = self._certificates.context()
         session = partial(_session, context, self._settings.max_connections)
         return _Connections(AiohttpTransport(verify=context, client=session), context)
+
+
+class _Protocol(ResponseHandler):
+    """A connection that ends at an answer with more beside its body than MOST_FRAMING.
+
+    What is no body is without end otherwise: interim answers (RFC 9110, 15.2) and extensions of chunks (RFC 9112,
+    7.1.1) count for no limit of aiohttp's, and a chunk may be one byte, which takes as much time as a long one.
+    """
+
+    _received = 0
+    """Bytes of the answer under way, as they came in."""
+
+    def set_response_params(self, **params: Any) -> None:  # noqa: ANN401 - whatever aiohttp has
+        """Called before each answer."""
+        self._payload = None
+        self._received = 0
+        super().set_response_params(**params)
+
+    def data_received(self, data: bytes) -> None:
+        """Takes apart what came in; nothing, when what was held back is to be gone on with."""
+        for at in range(0, len(data) or 1, READ_AT_ONCE):
+            piece = data[at : at + READ_AT_ONCE]
+            super().data_received(piece)
+            self._received += len(piece)
+            body = self._payload.total_bytes if self._payload else 0
+            if self._received - body > MOST_FRAMING + body // FRAMED:
+                self._end(_TooMuchFraming())
+                return
+
+    def _end(self, error: Exception) -> None:
+        """For who waits for the head, or for the body; in this order, since to close forgets both."""
+        if self._payload is not None:
+            self._payload.set_exception(error)
+        self.set_exception(error)
+        if self.transport is not None:
+            self.transport.abort()
+
+
+class _TooMuchFraming(aiohttp.ClientPayloadError):
+    """An answer has more beside its body than MOST_FRAMING."""
 
 
 class _Response(aiohttp.ClientResponse):
@@ -373,6 +432,9 @@ def _causes(error: BaseException) -> list[BaseException]:
 
 def _session(context: ssl.SSLContext, connections: int) -> aiohttp.ClientSession:
     connector = aiohttp.TCPConnector(ssl=context, limit=connections, keepalive_timeout=IDLE_CONNECTION_SECONDS)
+    # There is no public way to have another protocol, nor a limit of aiohttp's for what this one counts.
+    of_ours = partial(_Protocol, loop=asyncio.get_running_loop())
+    connector._factory = cast("partial[ResponseHandler]", of_ours)  # noqa: SLF001
     session = aiohttp.ClientSession(
         connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False, response_class=_Response
     )

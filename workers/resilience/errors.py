@@ -111,7 +111,9 @@ class InvalidResponse(CallFailed):
 
 
 class TooLong(CallFailed):
-    """The body is longer than MAX_BODY: the same question has the same answer again, a smaller one a smaller answer.
+    """The body is longer than MAX_BODY, or holds more than a body may (docs/decisions/0034-…).
+
+    The same question has the same answer again, a smaller one a smaller answer.
 
     It says nothing of the upstream's health: citizens with long histories must not close a register for the others.
     """
