@@ -1,8 +1,10 @@
 """The pipeline: what is called again, how often, when, and with which request id."""
 
 import asyncio
+import gc
 import re
 import time
+import weakref
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -397,3 +399,39 @@ async def test_an_upstream_that_is_closed_as_planned_is_not_called(http, upstrea
         await Upstream("test", settings, http, breaker, NoTrail()).ask(EXCHANGE)
     assert timedelta(minutes=59) < caught.value.retry_after <= timedelta(hours=1)
     assert server.requests == []
+
+
+class Large:
+    """What an answer is read into."""
+
+
+@pytest.mark.parametrize("error", [errors.InvalidResponse, errors.TooLong, errors.WrongPerson])
+async def test_nothing_of_an_answer_that_was_refused_is_kept_with_the_refusal(upstream, server, error):
+    held = []
+
+    def refuse(_):
+        large = Large()
+        held.append(weakref.ref(large))
+        raise error
+
+    server.answers = [answering()]
+    gc.disable()
+    try:
+        with pytest.raises(error) as refused:
+            await upstream.ask(Exchange(lambda _: Question("GET", "/"), refuse))
+        assert [one() for one in held] == [None] * len(held)
+        assert held
+        assert refused.traceback
+    finally:
+        gc.enable()
+
+
+async def test_what_a_defect_held_can_still_be_looked_at(upstream, server):
+    def fail(_):
+        large = Large()
+        raise ZeroDivisionError(large)
+
+    server.answers = [answering()]
+    with pytest.raises(ZeroDivisionError) as failed:
+        await upstream.ask(Exchange(lambda _: Question("GET", "/"), fail))
+    assert isinstance(failed.traceback[-1].frame.f_locals["large"], Large)

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -137,19 +138,23 @@ class Upstream:
                 if seconds <= 0:
                     raise DeadlinePassed
                 headers = {"x-requestId": request_id, trace.HEADER: span.context.header}
-                answer = await self._http.send(exchange.question(request_id), headers, seconds)
+                answers = [await self._http.send(exchange.question(request_id), headers, seconds)]
                 left = seconds - (time.monotonic() - began)
+                # Popped, so that nothing keeps the answer but who reads it.
                 return await self._reader.read(
-                    exchange.read, answer, left, lambda error: self._came_late(permit, error, request_id)
+                    exchange.read, answers.pop(), left, lambda error: self._came_late(permit, error, request_id)
                 )
             except BaseException as error:
                 ended_with = error
+                _forget_the_answer(error)
                 raise
             finally:
                 took = timedelta(seconds=time.monotonic() - began)
                 trail.answered("answered" if ended_with is None else _reason(ended_with))
                 await self._admission.record(permit, ended_with, took)
                 self._report(span, ended_with, took, request_id)
+                # It holds this frame, and would be held by it, until the garbage collector comes round.
+                ended_with = None
 
     def _came_late(self, permit: Permit, error: BaseException, request_id: str) -> None:
         """What an answer meant for which nobody waits any more: another person's still cuts the upstream off (R7)."""
@@ -183,6 +188,16 @@ class Upstream:
             log.critical("upstream_alarm", detail=str(error), **facts)
         else:
             log.warning("upstream_call_failed", detail=str(error), **facts)
+
+
+def _forget_the_answer(error: BaseException) -> None:
+    """Empties the frames that a failure came through, but for those that still run.
+
+    The failure is kept for as long as its task is, and longer by who tells of it: what was read of an answer, up to a
+    hundred MiB that somebody made to be large, would be kept with it. A defect's frames are for who looks for it.
+    """
+    if isinstance(error, UpstreamError):
+        traceback.clear_frames(error.__traceback__)
 
 
 def _reason(error: BaseException) -> str:
