@@ -17,7 +17,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from io import BytesIO
+from typing import BinaryIO, Final, cast
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -32,6 +33,7 @@ from signxml.algorithms import CanonicalizationMethod, DigestAlgorithm, Signatur
 from signxml.signer import XMLSigner
 
 from config.settings import EindkomstSettings, SettingsError, variable
+from workers.eindkomst.extent import NODES
 from workers.resilience.certificates import Certificates, Identity, Revoked, Trusted
 from workers.resilience.errors import InvalidResponse, NotAuthorised
 
@@ -43,9 +45,9 @@ VALID_FOR: Final = timedelta(minutes=5)
 CLOCK: Final = timedelta(minutes=5)
 """How far an answer's time may be from ours, in either direction: the way here, and clocks that differ."""
 
-NODES: Final = 500_000
-"""Elements and attributes that a signed answer may have: twice what 16 MiB of reports hold, the longest answer that is
-taken. Canonicalising takes time by their number."""
+CANONICAL: Final = 64 << 20
+"""Bytes that a part of an answer may be when it is canonicalised: four times the longest answer. A namespace is written
+out on each of the elements beside each other that use it."""
 ATTRIBUTES: Final = 64
 """Attributes that one element may have: the contract knows of four at the most, and exclusive canonicalisation takes
 time by their square."""
@@ -361,10 +363,33 @@ def _reference(reference: Element, element: Element, accepts: frozenset[str]) ->
     return _Reference(element, _prefixes(transform), family, _bytes(value))
 
 
+class _Hashing:
+    """Takes a canonical form as it is written, and keeps the digest of it alone.
+
+    It is written in parts of some KiB; between them, other threads have their turn.
+    """
+
+    def __init__(self, of: hashes.HashAlgorithm) -> None:
+        self._digest = hashes.Hash(of)
+        self._left = CANONICAL
+
+    def write(self, part: bytes) -> int:
+        """Raises InvalidResponse when it becomes too long; what follows then is not written."""
+        self._left -= len(part)
+        if self._left < 0:
+            raise InvalidResponse(f"a part of the answer has a canonical form of more than {CANONICAL} bytes")
+        self._digest.update(part)
+        return len(part)
+
+    def finalize(self) -> bytes:
+        """The digest."""
+        return self._digest.finalize()
+
+
 def _check_digest(reference: _Reference) -> None:
-    digest = hashes.Hash(reference.family.hash)
-    digest.update(_canonical(reference.element, reference.prefixes))
-    if not hmac.compare_digest(digest.finalize(), reference.digest):
+    hashing = _Hashing(reference.family.hash)
+    _canonicalise(reference.element, reference.prefixes, hashing)
+    if not hmac.compare_digest(hashing.finalize(), reference.digest):
         name = _name(reference.element.tag)
         raise InvalidResponse(f"the answer's signature does not hold: {name} is not what was signed")
 
@@ -423,14 +448,22 @@ def _prefixes(method: Element) -> list[str]:
 
 
 def _canonical(element: Element, prefixes: list[str]) -> bytes:
-    """The element under exclusive canonicalisation without comments.
+    """The canonical form of an element that is small."""
+    written = BytesIO()
+    _canonicalise(element, prefixes, written)
+    return written.getvalue()
+
+
+def _canonicalise(element: Element, prefixes: list[str], to: BytesIO | _Hashing) -> None:
+    """Writes the element under exclusive canonicalisation without comments.
 
     `#default` among the prefixes is nothing to lxml; where it changes something, a signature does not hold.
     """
     with suppress(etree.LxmlError):
-        return etree.tostring(
-            element, method="c14n", exclusive=True, with_comments=False, inclusive_ns_prefixes=prefixes or None
+        etree.ElementTree(element).write(
+            cast("BinaryIO", to), method="c14n", exclusive=True, with_comments=False, inclusive_ns_prefixes=prefixes
         )
+        return
     # As for a namespace that is no absolute URI. Not chained, since the error may quote the answer.
     raise InvalidResponse(f"the answer's {_name(element.tag)} cannot be canonicalised")
 

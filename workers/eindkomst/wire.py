@@ -6,9 +6,11 @@ what would settle it; the real format is then a change in this file alone. docs/
 """
 
 import re
+from codecs import getincrementaldecoder
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
+from itertools import islice
 from typing import Final
 
 import structlog
@@ -18,7 +20,7 @@ from lxml.etree import _Element as Element
 from config.settings import EindkomstSettings
 from workers.domain.cpr import Cpr, InvalidCpr
 from workers.domain.overview import LeftOut
-from workers.eindkomst import security
+from workers.eindkomst import extent, security
 from workers.eindkomst.reports import REPORTED, REVERSED, Report, Reports, UnreadablePeriod, income_type, paid_days
 from workers.eindkomst.security import Security
 from workers.resilience.client import Answer
@@ -162,9 +164,15 @@ ASSUMED: a schema fault names the schema, the pattern or the element in its text
 would settle it.
 """
 
-_MOST_MARKUP = 1_000_000
-"""Tags and attributes that an answer may have: twice what the longest answer holds, 16 MiB of reports at some 38 bytes
-a tag. Each becomes an object of a hundred bytes, so that a few bytes of markup take far more memory than of text."""
+_LONGEST_NUMBER = 1_000
+"""Characters, and pieces, in which a CPR number is looked for: white space and elements may be around and within it.
+Elements with numbers may be within each other, and all of it would be read as often as they are nested."""
+_MOST_NUMBERS = 10_000
+"""CPR numbers that an answer may hold; the contract has one for each person, and the question is about one."""
+_FAULT_CHARACTERS = 10_000
+"""Of what a SOAP Fault says, so many are looked at."""
+_DECODED_AT_ONCE = 1 << 20
+"""Bytes."""
 _CODES_TOLD = 10
 """How many codes of advis are named: more than any answer has, and an answer may be made of nothing else."""
 
@@ -260,9 +268,7 @@ def read(answer: Answer, cpr: Cpr, settings: EindkomstSettings, secured: Securit
         document = _document(answer)
     except (InvalidResponse, TooLong) as malformed:
         raise (refusal or malformed) from None
-    people = {_person(element) for element in document.iter("{*}" + _PERSON_IDENTIFIER)}
-    if people - {cpr, None}:
-        raise WrongPerson("the answer holds another person's CPR number")
+    all_are_numbers = _same_person(cpr, document)
     fault = document.find(f"{_SOAP}Body/{_SOAP}Fault")
     if fault is not None:
         if cpr.is_replacement and _is_about_the_schema(fault):
@@ -275,7 +281,7 @@ def read(answer: Answer, cpr: Cpr, settings: EindkomstSettings, secured: Securit
     content = _down(document, f"{_SOAP}Body", f"{_E}IndkomstOplysningPersonHent_O")
     outcome = _down(content, f"{_KONTEKST}HovedOplysningerSvar", f"{_KONTEKST}SvarStruktur")
     _check_for_errors(content, answer.retry_after)
-    if None in people:
+    if not all_are_numbers:
         raise InvalidResponse("the answer holds a CPR number that is none")
     _check_advis(outcome, settings, has_persons=content.find(_PERSONS_OF_ANSWER) is not None)
     persons = _persons(content)
@@ -285,15 +291,15 @@ def read(answer: Answer, cpr: Cpr, settings: EindkomstSettings, secured: Securit
 def _document(answer: Answer) -> Element:
     """The root of the answer.
 
-    Raises InvalidResponse for another type, encoding or syntax, and for any DOCTYPE; TooLong for too much markup.
+    Raises InvalidResponse for another type, encoding or syntax, for any DOCTYPE, and for a tag that no answer has;
+    TooLong for too much markup.
     """
     answer.expect(CONTENT_TYPE)
     if answer.charset.lower() not in {"utf-8", "us-ascii"} or not _is_utf8(answer.body):
         raise InvalidResponse("the answer is not UTF-8")
     if b"<!DOCTYPE" in answer.body:
         raise InvalidResponse("the answer has a DOCTYPE")
-    if answer.body.count(b"<") + answer.body.count(b"=") > _MOST_MARKUP:
-        raise TooLong(f"the answer has more than {_MOST_MARKUP} tags and attributes")
+    extent.check(answer.body)
     parser = etree.XMLParser(
         # Given here, it overrules the document's own declaration, so that no other encoding can hide a DOCTYPE.
         encoding="utf-8",
@@ -312,22 +318,46 @@ def _document(answer: Answer) -> Element:
 
 
 def _is_utf8(body: bytes) -> bool:
+    """Part by part, since one character may make a text four times as long as its bytes."""
+    decoder, parts = getincrementaldecoder("utf-8")(), range(0, len(body), _DECODED_AT_ONCE)
     try:
-        body.decode("utf-8")
+        for at in parts:
+            decoder.decode(body[at : at + _DECODED_AT_ONCE])
+        decoder.decode(b"", final=True)
     except UnicodeDecodeError:
         return False
     return True
 
 
+def _same_person(cpr: Cpr, document: Element) -> bool:
+    """Whether every CPR number is one. Raises WrongPerson at the first that is another's (R7), TooLong for too many."""
+    all_are_numbers = True
+    for count, element in enumerate(document.iter("{*}" + _PERSON_IDENTIFIER)):
+        person = _person(element)
+        if person not in {cpr, None}:
+            raise WrongPerson("the answer holds another person's CPR number")
+        all_are_numbers = all_are_numbers and person is not None
+        if count >= _MOST_NUMBERS:
+            raise TooLong(f"the answer has more than {_MOST_NUMBERS} CPR numbers")
+    return all_are_numbers
+
+
 def _person(element: Element) -> Cpr | None:
+    """Whose number the element holds; None when it holds none, or more than a number and what may be around it."""
+    text = ""
+    for pieces, piece in enumerate(element.itertext()):
+        if pieces >= _LONGEST_NUMBER or len(text) + len(piece) > _LONGEST_NUMBER:
+            return None
+        text += str(piece)
     with suppress(InvalidCpr):
-        return Cpr.parse("".join(map(str, element.itertext())).strip())
+        return Cpr.parse(text.strip())
     return None
 
 
 def _is_about_the_schema(fault: Element) -> bool:
     """Whether a SOAP Fault blames the question, and for not being of the schema."""
-    text = " ".join(map(str, fault.itertext()))
+    text = " ".join(str(piece)[:_FAULT_CHARACTERS] for piece in islice(fault.itertext(), _FAULT_CHARACTERS))
+    text = text[:_FAULT_CHARACTERS]
     return _fault_code(fault) == "Client" and _SCHEMA_FAULT.search(text) is not None
 
 

@@ -1,7 +1,8 @@
 """How an answer is read: a long one in a thread, so that the event loop goes on while megabytes are parsed.
 
 lxml lets the interpreter go while it parses, and Python code is interrupted every 5 ms. The JSON parsers keep it for
-one call each, which of 2 MiB takes some tens of milliseconds.
+one call each, which of as many values as are taken lasts some tens of milliseconds. A thread cannot be ended: what an
+answer may hold is limited before it is read, so that its reading ends by itself (docs/decisions/0034-…).
 """
 
 import asyncio
@@ -9,6 +10,7 @@ import concurrent.futures
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from functools import cache
 from typing import TypeVar
 
 from workers.resilience.client import Answer
@@ -16,10 +18,27 @@ from workers.resilience.errors import UpstreamTimeout
 
 T = TypeVar("T")
 
-LONGEST_READ_AT_ONCE = 256 * 1024
-"""How many bytes are read where they came in: some milliseconds, and a thread costs a tenth of one for each answer."""
+LONGEST_READ_AT_ONCE = 64 * 1024
+"""How many bytes are read where they came in: some milliseconds, 30 of the worst that they can hold. A thread costs a
+tenth of one for each answer."""
 THREADS = 2
 """Of each upstream: one that takes for ever holds up none of the others; of more, each is slower for the rest."""
+
+
+async def apart(work: Callable[[], T], extent: int) -> T:
+    """What `work` comes to, or raises: for what is made of an answer that was read, in a thread when that is long.
+
+    `extent` is how much it is made of, in characters. There are two threads for the whole process. Work that nobody
+    waits for any more goes on to its end, which the limits of an answer bound.
+    """
+    if extent <= LONGEST_READ_AT_ONCE:
+        return work()
+    return await asyncio.get_running_loop().run_in_executor(_apart(), copy_context().run, work)
+
+
+@cache
+def _apart() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(THREADS, thread_name_prefix="apart")
 
 
 class Reader:
