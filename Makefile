@@ -16,7 +16,7 @@ ONCE ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-servers bench bench-night soak queue-check chaos chaos-refusals chaos-clocks leak-check fuzz mutation peers audit sbom secrets compose-check smoke lint format requirements schema env-example clean
+.PHONY: help demo test test-servers bench bench-night soak queue-check chaos chaos-refusals chaos-clocks leak-check fuzz hostile mutation peers audit sbom secrets compose-check smoke lint format requirements schema env-example clean
 
 help: ## List what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -56,6 +56,9 @@ leak-check: $(READY) $(NODE_READY) ## Break everything, and look for citizens an
 
 fuzz: $(READY) $(FUZZ_READY) ## Look for an answer of an upstream that breaks a promise (SECONDS=60 SEED=1; x86-64 Linux)
 	@PYTHONPATH=$(CURDIR)/$(VENV)-fuzz $(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+hostile: $(READY) ## Put every hostile answer through its client, and print what each costs (ARGS="--only xml:")
+	@$(BIN)/python -m tests.hostile $(ARGS)
 
 mutation: $(READY) $(MUTATION_READY) ## Change the rules and the resilience a little, many times, and see whether a test notices (long)
 	@PYTHONPATH=$(CURDIR)/$(VENV)-mutation $(BIN)/python $(VENV)-mutation/bin/mutmut run --max-children $(or $(CHILDREN),1) $(ARGS)

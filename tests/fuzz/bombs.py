@@ -19,7 +19,9 @@ from config.settings import EindkomstSettings
 from tests.eindkomst import answers
 from tests.fuzz.messages import SETTINGS, Direct, Message, client_of, say_nothing, upstream_through
 from tests.fuzz.paths import CPR, outcome
+from workers.eindkomst import extent
 from workers.resilience import reading
+from workers.resilience.client import MOST_JSON_VALUES
 
 MAX_BODY_BYTES = SETTINGS.max_body
 XML_BYTES = EindkomstSettings().max_body
@@ -80,21 +82,21 @@ def _xml(body: bytes, *headers: bytes) -> bytes:
     return b"HTTP/1.1 200 OK\r\nContent-Type: text/xml; charset=utf-8\r\n%s\r\n" % b"".join(headers) + body
 
 
-def _numbered(one: str, room: int) -> str:
+def numbered(one: str, room: int) -> str:
     """As many items as fit, each with a number of its own."""
     count = room // (len(one) + 8 * one.count("#"))
     return "[" + ",".join(one.replace("#", str(10_000_000 + number)) for number in range(count)) + "]"
 
 
-def _list_of(item: str, room: int) -> str:
+def list_of(item: str, room: int) -> str:
     return "[" + ",".join([item] * (room // (len(item) + 1))) + "]"
 
 
 FILLINGS: dict[str, Callable[[int], str]] = {
-    "a million numbers": lambda room: _list_of("0", room),
-    "objects without a field": lambda room: _list_of("{}", room),
-    "lists without an item": lambda room: _list_of("[]", room),
-    "a million nulls": lambda room: _list_of("null", room),
+    "a million numbers": lambda room: list_of("0", room),
+    "objects without a field": lambda room: list_of("{}", room),
+    "lists without an item": lambda room: list_of("[]", room),
+    "a million nulls": lambda room: list_of("null", room),
     "as many fields as fit": lambda room: "{" + ",".join(f'"{at}":0' for at in range(room // 11)) + "}",
     "the same field over and over": lambda room: '{"a":0' + ',"a":0' * (room // 6 - 2) + "}",
     "one long text": lambda room: f'"{"x" * (room - 2)}"',
@@ -103,7 +105,7 @@ FILLINGS: dict[str, Callable[[int], str]] = {
     "objects nested as deep as fits": lambda room: '{"a":' * (room // 6) + "0" + "}" * (room // 6),
     "nested 190 deep": lambda _: "[" * 190 + "]" * 190,
     "an integer of two million digits": lambda room: "9" * room,
-    "integers of 4300 digits": lambda room: _list_of("9" * 4300, room),
+    "integers of 4300 digits": lambda room: list_of("9" * 4300, room),
     "a fraction of two million digits": lambda room: "0." + "9" * (room - 2),
     "an exponent of two million digits": lambda room: "1e" + "9" * (room - 2),
 }
@@ -112,20 +114,35 @@ EVERYWHERE = ("a million numbers", "objects without a field")
 """Those that depend on the contract that they break; the others end in the parser, which is one for all."""
 
 
+def counted(body: str) -> int:
+    """The values of JSON, as the client counts them."""
+    return sum(map(body.count, ",:[{"))
+
+
+def room_for(template: str, item: str) -> int:
+    """How many characters of items hold as many values as are taken."""
+    each = counted(item) + 1
+    items = (MOST_JSON_VALUES - counted(template)) // each
+    return min(MAX_BODY_BYTES - len(template) - 1_000, items * (len(item) + 8 * item.count("#")))
+
+
 def _json_bombs(target: str, broken: str, fillings: Iterable[str]) -> Iterator[Bomb]:
     template = TEMPLATES[target]
     room = MAX_BODY_BYTES - len(template) - 10
+    too_many = "too_long" if broken == "invalid_response" else broken
 
     def filled(filling: Callable[[int], str]) -> Build:
         return lambda: _json(template.replace("@", filling(room)).encode())
 
     for name in fillings:
-        yield Bomb(target, name, broken, filled(FILLINGS[name]))
-    if target in ITEMS:
-        yield Bomb(target, "as many good items as fit", "ok", filled(partial(_numbered, ITEMS[target])))
-    if target in UNKNOWN:
-        strange = partial(_numbered, UNKNOWN[target])
-        yield Bomb(target, "as many unknown values as fit", "invalid_response", filled(strange))
+        expected = too_many if counted(FILLINGS[name](room)) > MOST_JSON_VALUES else broken
+        yield Bomb(target, name, expected, filled(FILLINGS[name]))
+    for name, items, expected in (("good items", ITEMS, "ok"), ("unknown values", UNKNOWN, "invalid_response")):
+        if target in items:
+            listed = partial(numbered, items[target])
+            yield Bomb(target, f"as many {name} as fit", too_many, filled(listed))
+            taken = room_for(template, items[target])
+            yield Bomb(target, f"as many {name} as are taken", expected, filled(lambda _, it=listed, n=taken: it(n)))
 
 
 def _size_bombs(target: str) -> Iterator[Bomb]:
@@ -133,14 +150,12 @@ def _size_bombs(target: str) -> Iterator[Bomb]:
     yield Bomb(target, "one byte too long", "too_long", lambda: _json(b" " * (MAX_BODY_BYTES + 1)))
     yield Bomb(target, "far too long", "too_long", lambda: _json(b"[" * 64_000_000))
     yield Bomb(target, "a gigabyte of spaces, by gzip", "too_long", lambda: _json(_spaces(), zipped))
-    room = MAX_BODY_BYTES - 1000
+    room = room_for(TEMPLATES[target], ITEMS[target])
     yield Bomb(
         target,
-        "a good answer of two megabytes, by gzip",
+        "as many good items as are taken, by gzip",
         "ok",
-        lambda: _json(
-            gzip.compress(TEMPLATES[target].replace("@", _numbered(ITEMS[target], room)).encode(), 1), zipped
-        ),
+        lambda: _json(gzip.compress(TEMPLATES[target].replace("@", numbered(ITEMS[target], room)).encode(), 1), zipped),
     )
 
 
@@ -161,7 +176,7 @@ def _xml_bombs(target: str) -> Iterator[Bomb]:
     def envelope(content: Callable[[], str]) -> Build:
         return told(lambda: answers.response(content()))
 
-    def repeated(one: str) -> Callable[[], str]:
+    def repeated(one: str, room: int = room) -> Callable[[], str]:
         return lambda: one * (room // len(one))
 
     nested = room // 7
@@ -190,7 +205,7 @@ def _xml_bombs(target: str) -> Iterator[Bomb]:
     yield Bomb(
         target,
         "as many namespaces as fit",
-        "invalid_response",
+        "too_long",
         envelope(lambda: "<e:a " + " ".join(f'xmlns:a{n}="u{n}"' for n in range(room // 26)) + "/>"),
     )
     yield Bomb(
@@ -262,11 +277,12 @@ def _every_unknown_type() -> bytes:
 
 def _unreadable_beside_a_good_one() -> bytes:
     nothing = "<e:LoenPeriodeOplysningStruktur/>"
-    return answers.about(answers.company(answers.report(answers.wages()), *[nothing] * _as_many(nothing)))
+    return answers.about(answers.company(answers.report(answers.wages()), *[nothing] * (extent.NODES - 100)))
 
 
-def _repeated_outcome(one: str, *more: str) -> bytes:
-    return answers.response(answers.outcome(*[one] * (_as_many(one) - 10)), *more)
+def _repeated_outcome(one: str, *more: str, nodes: int) -> bytes:
+    """`nodes` are those of `one`."""
+    return answers.response(answers.outcome(*[one] * min(_as_many(one) - 10, extent.NODES // nodes - 100)), *more)
 
 
 def _eindkomst_bombs() -> Iterator[Bomb]:
@@ -275,8 +291,8 @@ def _eindkomst_bombs() -> Iterator[Bomb]:
     reversed_later = answers.report(answers.wages(kind="T"))
     somebody = answers.persons(answers.person(answers.company(reported)))
     for name, expected, build in (
-        ("as many notices as fit", "ok", lambda: _repeated_outcome(answers.notice("1"), somebody)),
-        ("as many errors as fit", "bad_request", lambda: _repeated_outcome(answers.error("999"))),
+        ("as many notices as fit", "ok", lambda: _repeated_outcome(answers.notice("1"), somebody, nodes=3)),
+        ("as many errors as fit", "bad_request", lambda: _repeated_outcome(answers.error("999"), nodes=3)),
         ("as many reports as fit", "ok", lambda: answers.about(answers.company(*[reported] * _as_many(reported)))),
         (
             "as many reversals as fit",

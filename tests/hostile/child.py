@@ -1,0 +1,182 @@
+"""Puts hostile answers through the real clients, in a process of its own, and tells what each has cost.
+
+`python -m tests.hostile.child URL CERTIFICATE`: reads one JSON object per line, `{"target", "verified"}`, and asks
+URL; writes one per line, with the outcome and what the answer has cost. The server that answers is another process.
+"""
+
+import asyncio
+import ctypes
+import json
+import logging
+import re
+import sys
+import time
+from contextlib import suppress
+from datetime import date, timedelta
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+
+from config.settings import CvrSettings, EindkomstSettings, UpstreamSettings
+from tests.fuzz.messages import say_nothing
+from tests.fuzz.paths import CPR, PATHS
+from workers import collector
+from workers.booking_vendor.bookings import BookingError
+from workers.dfdg.tasks import fetch as fetch_dfdg
+from workers.eindkomst.client import EindkomstClient
+from workers.eindkomst.normalise import normalise
+from workers.eindkomst.tasks import REPORT_CHARACTERS
+from workers.resilience.certificates import Certificates
+from workers.resilience.client import HttpClient
+from workers.resilience.errors import UpstreamError
+from workers.resilience.reading import apart
+from workers.resilience.trail import NoTrail
+from workers.resilience.upstream import Upstream
+from workers.su.tasks import fetch as fetch_su
+from workers.udb.tasks import fetch as fetch_udb
+from workers.ydelse.tasks import fetch as fetch_ydelse
+
+FETCHES = {"udb": fetch_udb, "su": fetch_su, "ydelse": fetch_ydelse, "dfdg": fetch_dfdg}
+
+TICK_SECONDS = 0.005
+TODAY = date(2026, 11, 23)
+PATIENCE = {"attempt_timeout": timedelta(seconds=30), "total_timeout": timedelta(seconds=30), "max_attempts": 1}
+"""One answer each, and no end but its own: what counts is processor time."""
+
+
+def settings_of(target, certificate):
+    """The settings of one target; an answer of eIndkomst is asked for a single month, which cannot be cut in two."""
+    if target != "eindkomst":
+        return (CvrSettings if target == "cvr" else UpstreamSettings)(**PATIENCE)
+    verified = {"verify_with": certificate, "verify_algorithms": "sha256"} if certificate else {}
+    return EindkomstSettings(history_from=TODAY.replace(day=1), **PATIENCE, **verified)
+
+
+class Clients:
+    """The clients of every target, each made once, as in a worker; the server looks at the path for nothing."""
+
+    def __init__(self, url, certificate):
+        self._url = url
+        self._certificate = certificate
+        self._made = {}
+
+    async def come_of(self, target, *, verified):
+        """The outcome of one answer, in the words of `tests.fuzz.paths.outcome`, and what is said of it."""
+        upstream, client = self.of(target, verified=verified)
+        try:
+            if client:
+                reports = await client.fetch(CPR)
+                await apart(partial(normalise, reports, {}), REPORT_CHARACTERS * len(reports.read))
+            elif target in FETCHES:
+                await FETCHES[target](SimpleNamespace(upstream=lambda _: upstream), CPR)
+            else:
+                await PATHS[target](upstream)
+        except UpstreamError as error:
+            return error.reason, str(error)
+        except BookingError as error:
+            return type(error).__name__, ""
+        return "ok", ""
+
+    def of(self, target, *, verified):
+        if (target, verified) not in self._made:
+            settings = settings_of(target, self._certificate if verified else None)
+            certificates = Certificates(settings)
+            http = HttpClient(self._url, settings, certificates)
+            # No answer may close it for the next one.
+            upstream = Upstream(target, settings, http, Always(), NoTrail())
+            client = EindkomstClient(upstream, settings, lambda: TODAY, certificates) if target == "eindkomst" else None
+            self._made[target, verified] = upstream, client
+        return self._made[target, verified]
+
+    async def close(self):
+        for upstream, _ in self._made.values():
+            await upstream.close()
+
+
+class Always:
+    """Admission that admits."""
+
+    async def enter(self, *, is_retry):
+        return None
+
+    async def record(self, permit, error, took):
+        return None
+
+
+def forget_the_peak():
+    """From here on the most memory is counted anew."""
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def mib(what):
+    """`VmRSS`, what this process holds, or `VmHWM`, the most that it held."""
+    return int(re.search(rf"{what}:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024
+
+
+class Ticker:
+    """Notes the most processor time of this process that passed while the event loop did not come round.
+
+    Wall-clock time would be the other processes' too. While another thread works and the loop comes round, it is the
+    loop's turn every few milliseconds.
+    """
+
+    def __init__(self):
+        self.most = 0.0
+
+    async def run(self):
+        while True:
+            before = time.process_time()
+            await asyncio.sleep(TICK_SECONDS)
+            self.most = max(self.most, time.process_time() - before)
+
+
+async def measured(one, clients, start):
+    clients.of(one["target"], verified=one["verified"])
+    trim()
+    forget_the_peak()
+    ticker = Ticker()
+    ticking = asyncio.create_task(ticker.run())
+    await asyncio.sleep(2 * TICK_SECONDS)
+    began = time.process_time()
+    try:
+        outcome, detail = await clients.come_of(one["target"], verified=one["verified"])
+    except Exception as error:  # noqa: BLE001 - that is what is looked for
+        outcome, detail = f"{type(error).__name__}", str(error)[:200]
+    took = time.process_time() - began
+    # What held the loop last is told when the loop comes round again.
+    await asyncio.sleep(2 * TICK_SECONDS)
+    ticking.cancel()
+    with suppress(asyncio.CancelledError):
+        await ticking
+    return {
+        "outcome": outcome,
+        "detail": detail[:120],
+        "cpu_seconds": round(took, 3),
+        "mib": round(mib("VmHWM") - start, 1),
+        "stopped_ms": round(ticker.most * 1000, 1),
+    }
+
+
+def trim():
+    """Gives back to the system what earlier answers took, so that it is not there for the next one to hide in."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+
+
+async def main(url, certificate):
+    """Answers lines until there are no more; what is held after the first one is where memory is counted from."""
+    clients, start = Clients(url, certificate), None
+    for line in sys.stdin:
+        one = json.loads(line)
+        print(json.dumps(await measured(one, clients, start or 0.0)), flush=True)
+        if start is None:
+            collector.settle()
+            trim()
+            start = mib("VmRSS")
+    await clients.close()
+
+
+if __name__ == "__main__":
+    say_nothing()
+    logging.disable()
+    asyncio.run(main(*sys.argv[1:]))
