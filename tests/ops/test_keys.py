@@ -9,6 +9,7 @@ import sys
 import httpx
 import pytest
 
+from config.celery import QUEUES
 from ops.local import installation, wait_for
 from portal.web import signing
 from simulators import citizens
@@ -158,9 +159,18 @@ def everything_in(server):
     found = []
     with server.client() as client:
         for key in client.scan_iter():
-            if not key.startswith((b"limits", b"{reports}:rate:")):
-                found += [key, client.dump(key)]
+            # Of these docs/security.md says that they are left: a message waits for a worker that is not here.
+            if not key.startswith((b"limits", b"{reports}:rate:")) and key.decode() not in QUEUES:
+                read = CONTENT[client.type(key)]
+                found += [key, repr(client.execute_command(read[0], key, *read[1:])).encode()]
     return b"\n".join(found)
+
+
+CONTENT = {
+    b"string": ("GET",), b"hash": ("HGETALL",), b"set": ("SMEMBERS",), b"list": ("LRANGE", 0, -1),
+    b"zset": ("ZRANGE", 0, -1), b"none": ("EXISTS",),
+}  # fmt: skip
+"""How all that a key holds is read, by its type; it may have ended in between."""
 
 
 def test_of_a_citizen_who_is_forgotten_nothing_is_left(here, visit, registerbro):
