@@ -10,9 +10,9 @@ from typing import Final
 
 from workers.resilience.errors import InvalidResponse, TooLong
 
-NODES: Final = 300_000
+NODES: Final = 250_000
 """Elements and attributes that an answer may have, and whatever else begins as one of them. 16 MiB of reports, the
-longest answer that is taken, hold 220,000. With a text beside each they are 70 MiB as a tree."""
+longest answer that is taken, hold 220,000. With a text beside each they are 60 MiB as a tree."""
 ATTRIBUTES: Final = 192
 """Attributes and namespace declarations of one element. The contract knows of four attributes, the service's schemas
 name some thirty namespaces, and a serializer may declare all of them in one place, and again."""
