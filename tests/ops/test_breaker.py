@@ -130,7 +130,8 @@ def test_an_order_may_be_written_in_every_way_that_it_ever_could(registerbro, ar
 def test_a_mistyped_one_is_told_as_such(registerbro, arguments):
     ended = registerbro("breaker", *arguments)
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert "Usage: " in ended.stderr
+    assert " --help)" in ended.stderr
+    assert ended.stderr.count("\n") == 1
     assert "breaker order" not in ended.stderr
 
 
