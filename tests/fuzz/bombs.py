@@ -21,7 +21,7 @@ from tests.fuzz.messages import SETTINGS, Direct, Message, client_of, say_nothin
 from tests.fuzz.paths import CPR, outcome
 from workers.eindkomst import extent
 from workers.resilience import reading
-from workers.resilience.client import MOST_JSON_VALUES
+from workers.resilience.client import MOST_JSON_CONTAINERS, MOST_JSON_VALUES
 
 MAX_BODY_BYTES = SETTINGS.max_body
 XML_BYTES = EindkomstSettings().max_body
@@ -119,6 +119,11 @@ def counted(body: str) -> int:
     return sum(map(body.count, ",:[{"))
 
 
+def is_too_long(body: str) -> bool:
+    """Whether JSON has more values than are taken, and not more lists and objects than any contract has."""
+    return counted(body) > MOST_JSON_VALUES and body.count("[") + body.count("{") <= MOST_JSON_CONTAINERS
+
+
 def room_for(template: str, item: str) -> int:
     """How many characters of items hold as many values as are taken."""
     each = counted(item) + 1
@@ -135,12 +140,13 @@ def _json_bombs(target: str, broken: str, fillings: Iterable[str]) -> Iterator[B
         return lambda: _json(template.replace("@", filling(room)).encode())
 
     for name in fillings:
-        expected = too_many if counted(FILLINGS[name](room)) > MOST_JSON_VALUES else broken
+        expected = too_many if is_too_long(template + FILLINGS[name](room)) else broken
         yield Bomb(target, name, expected, filled(FILLINGS[name]))
     for name, items, expected in (("good items", ITEMS, "ok"), ("unknown values", UNKNOWN, "invalid_response")):
         if target in items:
             listed = partial(numbered, items[target])
-            yield Bomb(target, f"as many {name} as fit", too_many, filled(listed))
+            as_fit = too_many if is_too_long(template.replace("@", listed(room))) else broken
+            yield Bomb(target, f"as many {name} as fit", as_fit, filled(listed))
             taken = room_for(template, items[target])
             yield Bomb(target, f"as many {name} as are taken", expected, filled(lambda _, it=listed, n=taken: it(n)))
 

@@ -51,6 +51,9 @@ READ_AT_ONCE = 16 * 1024
 MOST_JSON_VALUES = 100_000
 """Fields and items that JSON may hold: more than 2 MiB of any register's answers have that are filled with text. Each
 becomes an object, and the parsers keep the interpreter for as long as there are any."""
+MOST_JSON_CONTAINERS = 50_000
+"""Lists and objects among them: more than 2 MiB of any register's items hold, and more than the hits that CVR is asked
+for. So what has more is no long history, and not of the contract."""
 KNOWN_URLS = 64
 """How many of an upstream's URLs are remembered, resolved: there are a few."""
 IDLE_CONNECTION_SECONDS = 10
@@ -109,13 +112,17 @@ class Answer:
     def json(self, *also: str) -> object:
         """The body as JSON values, of JSON's own type or one of `also`.
 
-        Raises InvalidResponse for another type, encoding or syntax; TooLong for more than MOST_JSON_VALUES.
+        Raises InvalidResponse for another type, encoding or syntax, and for more than MOST_JSON_CONTAINERS; TooLong for
+        more than MOST_JSON_VALUES.
         """
         self.expect("application/json", *also)
         if self.charset.lower() not in {"utf-8", "us-ascii"}:
             raise InvalidResponse("the answer is not UTF-8")
         # Those within texts count too, since to know them apart is to parse.
-        if sum(map(self.body.count, (b",", b":", b"[", b"{"))) > MOST_JSON_VALUES:
+        containers = self.body.count(b"[") + self.body.count(b"{")
+        if containers > MOST_JSON_CONTAINERS:
+            raise InvalidResponse(f"the answer holds more than {MOST_JSON_CONTAINERS} lists and objects")
+        if containers + self.body.count(b",") + self.body.count(b":") > MOST_JSON_VALUES:
             raise TooLong(f"the answer holds more than {MOST_JSON_VALUES} values")
         try:
             values: object = pydantic_core.from_json(self.body, allow_inf_nan=False)
