@@ -42,11 +42,15 @@ async def test_a_hostile_answer_comes_to_a_valid_result_or_one_of_our_errors(ans
     assert came_of_it == (expected(file) or came_of_it)
 
 
+UNSIGNED = "schema-fault-about-a-replacement-number.ok.http"
+"""A refusal of the question, which no gateway signs; it says of the citizen only what their number says."""
+
+
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("file", FILES["eindkomst"], ids=named)
 async def test_where_signatures_are_verified_no_answer_without_one_is_believed(answered_with, file):
     came_of_it = await answered_with("eindkomst_signed", file.read_bytes())
-    assert came_of_it != "ok"
+    assert (came_of_it == "ok") == (file.name == UNSIGNED)
     assert came_of_it in {expected(file) or came_of_it, "invalid_response"}
 
 
