@@ -25,7 +25,7 @@ demo: $(READY) $(NODE_READY) ## Start everything on this machine and watch a reg
 	@$(BIN)/registerbro demo $(if $(ONCE),--once)
 
 test: $(READY) $(NODE_READY) ## Run every test (ARGS="-k name" runs some)
-	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),-n 2 --dist loadgroup)
+	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),-n 3 --dist loadgroup)
 
 test-servers: $(READY) ## Run what depends on the Redis server on each kind found (REDIS_PROGRAMS=path:path ONLY="Redis 7")
 	@$(BIN)/python -m tests.servers $(if $(ONLY),--only "$(ONLY)") $(ARGS)

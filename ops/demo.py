@@ -7,7 +7,8 @@ import signal
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -232,6 +233,18 @@ class _Stopping:
         if self._wanted:
             raise Stopped
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Notes a wish to stop and raises Stopped only at the end: an import may swallow what a handler raises in it."""
+        for number in STOP_SIGNALS:
+            signal.signal(number, self._note)
+        try:
+            yield
+        finally:
+            for number in STOP_SIGNALS:
+                signal.signal(number, self._stop)
+        self.check()
+
     def hand_to_loop(self) -> None:
         """From here on the current task is cancelled instead."""
         task = asyncio.current_task()
@@ -248,6 +261,9 @@ class _Stopping:
         self._wanted = True
         if task:
             task.cancel()
+
+    def _note(self, _: int, __: FrameType | None) -> None:
+        self._wanted = True
 
     def _stop(self, _: int, __: FrameType | None) -> None:
         self._wanted = True
@@ -288,9 +304,9 @@ def _show(screen: Screen, here: Installation, directory: Path, stopping: _Stoppi
     _tell_where(here)
     os.environ.update(here.environment)
     logging.configure("CRITICAL")
-    from workers import app  # noqa: F401, PLC0415 - importing it connects this process to the broker
+    with stopping.held():
+        from workers import app  # noqa: F401, PLC0415 - importing it connects this process to the broker
 
-    stopping.check()
     seen = asyncio.run(_demonstrate(screen, here, stopping, once=once))
     # In one line, whatever its length: a program reads it.
     say_json(seen, indent=None)

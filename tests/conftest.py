@@ -23,6 +23,22 @@ hypothesis.settings.load_profile("project")
 
 MakeSettings = Callable[..., Settings]
 
+WHOLE = (
+    "audit/test_whole.py", "browser", "chaos/test_refusals.py", "chaos/test_reports.py", "fuzz/test_bombs.py", "hostile",
+    "leak/test_check.py", "ops/test_breaker.py", "ops/test_cli.py", "ops/test_console.py", "ops/test_demo.py",
+    "ops/test_doctor.py", "ops/test_keys.py", "ops/test_reports.py", "ops/test_status.py", "portal/test_server.py",
+    "scaling", "smoke", "test_flower.py", "test_worker.py", "transport/test_workers.py",
+)  # fmt: skip
+"""Where the tests are that start many processes: two thirds of the time, and one in twenty of the tests."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks those as `whole`, so that a run may go without them."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(here) and item.path.relative_to(here).as_posix().startswith(WHOLE):
+            item.add_marker("whole")
+
 
 @pytest.fixture
 def logged():

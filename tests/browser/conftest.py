@@ -7,12 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from portal.web.signing import jwks
 from simulators.simulation import Simulation
 from tests.portal.web.fake_api import FakeApi
 from tests.portal.web.serving import Served, settings
+
+PATIENCE_MS = 30_000
+"""For how long a busy machine's page is waited for."""
+expect.set_options(timeout=PATIENCE_MS)
 
 DESKTOP, PHONE = (1280, 900), (390, 844)
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
@@ -64,7 +68,7 @@ def new_page(browser: Browser) -> Iterator[NewPage]:
         context = browser.new_context(
             viewport={"width": size[0], "height": size[1]}, java_script_enabled=script, locale="da-DK", **more
         )
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(PATIENCE_MS)
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
