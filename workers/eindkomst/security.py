@@ -363,27 +363,40 @@ def _reference(reference: Element, element: Element, accepts: frozenset[str]) ->
     return _Reference(element, _prefixes(transform), family, _bytes(value))
 
 
+_HASHED_AT_ONCE = 256 * 1024
+"""Bytes, which take longer to write than the 5 ms after which a thread that waits is let in."""
+
+
 class _Hashing:
     """Takes a canonical form as it is written, and keeps the digest of it alone.
 
-    It is written in parts of some KiB; between them, other threads have their turn.
+    It is written in parts of some KiB; between them, other threads have their turn. They are hashed many at a time: to
+    hash lets the interpreter go and takes it again at once, and who waits for it begins to wait anew each time.
     """
 
     def __init__(self, of: hashes.HashAlgorithm) -> None:
         self._digest = hashes.Hash(of)
         self._left = CANONICAL
+        self._waiting = bytearray()
 
     def write(self, part: bytes) -> int:
         """Raises InvalidResponse when it becomes too long; what follows then is not written."""
         self._left -= len(part)
         if self._left < 0:
             raise InvalidResponse(f"a part of the answer has a canonical form of more than {CANONICAL} bytes")
-        self._digest.update(part)
+        self._waiting += part
+        if len(self._waiting) > _HASHED_AT_ONCE:
+            self._hash()
         return len(part)
 
     def finalize(self) -> bytes:
         """The digest."""
+        self._hash()
         return self._digest.finalize()
+
+    def _hash(self) -> None:
+        self._digest.update(bytes(self._waiting))
+        self._waiting.clear()
 
 
 def _check_digest(reference: _Reference) -> None:
