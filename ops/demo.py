@@ -235,7 +235,7 @@ class _Stopping:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Notes a wish to stop and raises Stopped only at the end: an import may swallow what a handler raises in it."""
+        """Notes a wish to stop, and raises Stopped at the end: an import may swallow what a handler raises in it."""
         for number in STOP_SIGNALS:
             signal.signal(number, self._note)
         try:

@@ -24,10 +24,10 @@ hypothesis.settings.load_profile("project")
 MakeSettings = Callable[..., Settings]
 
 WHOLE = (
-    "audit/test_whole.py", "browser", "chaos/test_refusals.py", "chaos/test_reports.py", "fuzz/test_bombs.py", "hostile",
-    "leak/test_check.py", "ops/test_breaker.py", "ops/test_cli.py", "ops/test_console.py", "ops/test_demo.py",
-    "ops/test_doctor.py", "ops/test_keys.py", "ops/test_reports.py", "ops/test_status.py", "portal/test_server.py",
-    "scaling", "smoke", "test_flower.py", "test_worker.py", "transport/test_workers.py",
+    "audit/test_whole.py", "browser", "chaos/test_refusals.py", "chaos/test_reports.py", "fuzz/test_bombs.py",
+    "hostile", "leak/test_check.py", "ops/test_breaker.py", "ops/test_cli.py", "ops/test_console.py",
+    "ops/test_demo.py", "ops/test_doctor.py", "ops/test_keys.py", "ops/test_reports.py", "ops/test_status.py",
+    "portal/test_server.py", "scaling", "smoke", "test_flower.py", "test_worker.py", "transport/test_workers.py",
 )  # fmt: skip
 """Where the tests are that start many processes: two thirds of the time, and one in twenty of the tests."""
 
