@@ -154,6 +154,42 @@ async def test_what_is_no_body_and_never_ends_is_taken_in_to_a_limit(upstream_se
     await listener.wait_closed()
 
 
+@pytest.mark.parametrize("broken", [b"-1\r\nx\r\n", b"F" * 1_000 + b"\r\n", b"zz\r\n"], ids=["-1", "FFF…", "zz"])
+async def test_a_chunk_that_is_none_is_a_lost_connection_though_its_head_came_before(upstream_settings, broken):
+    read = asyncio.Event()
+
+    async def answer(_, writer):
+        writer.write(CHUNKED + b"1\r\n \r\n")
+        await read.wait()
+        writer.write(broken)
+        await gone.wait()
+        writer.close()
+
+    class Told(HttpClient):
+        """Lets the server go on when the head is there."""
+
+        async def _current(self):
+            connections = await super()._current()
+            handle = connections.transport.handle_async_request
+
+            async def told(request):
+                response = await handle(request)
+                read.set()
+                return response
+
+            connections.transport.handle_async_request = told
+            return connections
+
+    gone = asyncio.Event()
+    listener = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with Told(f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}", upstream_settings) as client:
+        with pytest.raises(ConnectionLost):
+            await send(client, within=30)
+    gone.set()
+    listener.close()
+    await listener.wait_closed()
+
+
 async def test_an_answer_in_chunks_of_half_a_kilobyte_is_read_up_to_the_limit(http, server, upstream_settings):
     async def answer(request):
         response = web.StreamResponse(headers={"Content-Type": "text/plain"})

@@ -252,6 +252,11 @@ class _Protocol(ResponseHandler):
         for at in range(0, len(data) or 1, READ_AT_ONCE):
             piece = data[at : at + READ_AT_ONCE]
             super().data_received(piece)
+            if self.exception() is not None:
+                # aiohttp tells who waits for a head, and lets who waits for a body wait for its time to be over.
+                if self._payload is not None and not self._payload.is_eof():
+                    self._payload.set_exception(aiohttp.ClientPayloadError())
+                return
             self._received += len(piece)
             body = self._payload.total_bytes if self._payload else 0
             if self._received - body > MOST_FRAMING + body // FRAMED:
