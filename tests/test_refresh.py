@@ -144,7 +144,7 @@ async def test_without_the_broker_nothing_is_promised_and_nobody_waits_for_ever(
 async def test_when_the_cache_refuses_as_it_is_told_the_next_sweep_sends_it(services, empty_redis, queued, me):
     from workers.su.tasks import REGISTER
 
-    with refusing.replica(empty_redis["cache"]), pytest.raises(ResponseError, match="READONLY|read only replica"):
+    with refusing.replica(empty_redis["cache"]), pytest.raises(ResponseError, match=r"READONLY|read only replica"):
         await refresh._ask(services, me, ["su"], CITIZENS_WISH)
     assert queued("su") == []
     await REGISTER.sweep(services)
