@@ -1,9 +1,5 @@
 """Each Redis server says no under load: no process ends, no page is wrong, nothing is lost or run again."""
 
-import json
-import subprocess
-import sys
-
 import pytest
 
 pytestmark = pytest.mark.xdist_group("processes")
@@ -12,20 +8,12 @@ SHORT = ("broker:READONLY", "ledger:BUSY", "cache:OOM")
 """One per server, each the one that does most there: all eighteen are `make chaos-refusals`."""
 
 
-def test_each_server_refuses_for_some_seconds_and_all_goes_on_by_itself(project, clean_environment):
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.chaos.refusals", "--seconds", "3", "--services", "udb", "booking_vendor",
-         "--only", *SHORT],
-        cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    try:
-        output, errors = process.communicate(timeout=400)
-    except subprocess.TimeoutExpired:
-        process.terminate()
-        process.communicate(timeout=60)
-        raise
-    *refusals, found = map(json.loads, output.splitlines())
-    assert (process.returncode, errors) == (0, ""), found
+def test_each_server_refuses_for_some_seconds_and_all_goes_on_by_itself(chaos):
+    status, errors, printed = chaos(
+        "tests.chaos.refusals", "--seconds", "3", "--services", "udb", "booking_vendor", "--only", *SHORT
+    )
+    *refusals, found = printed
+    assert (status, errors) == (0, ""), found
     assert [one["refusal"].replace(" ", ":") for one in refusals] == list(SHORT)
     assert found["reports"]["delivered"] == found["reports"]["accepted"] >= 9
     # Each refusal was met, so what is seen here is what follows from it.

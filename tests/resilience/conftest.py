@@ -8,6 +8,7 @@ import pytest
 from aiohttp import web
 
 from config.settings import UpstreamSettings
+from simulators.authority import Authority
 from tests.support import ProcessAdmission
 from workers.connections import connect
 from workers.resilience.client import HttpClient
@@ -115,3 +116,8 @@ async def ledger(empty_redis):
     redis = connect(empty_redis["ledger"].url)
     yield redis
     await redis.aclose()
+
+
+@pytest.fixture
+def authority(tmp_path):
+    return Authority(tmp_path, "authority")

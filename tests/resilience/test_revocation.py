@@ -24,11 +24,6 @@ def at_every_call(monkeypatch):
 
 
 @pytest.fixture
-def authority(tmp_path):
-    return Authority(tmp_path, "authority")
-
-
-@pytest.fixture
 def stranger(tmp_path):
     """Another authority, of the same name."""
     (tmp_path / "elsewhere").mkdir()

@@ -24,11 +24,6 @@ VERSIONS = pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVer
 
 
 @pytest.fixture
-def authority(tmp_path):
-    return Authority(tmp_path, "authority")
-
-
-@pytest.fixture
 def stranger(tmp_path):
     (tmp_path / "elsewhere").mkdir()
     return Authority(tmp_path / "elsewhere", "stranger")
