@@ -32,12 +32,17 @@ COPY --from=packages /opt/registerbro /opt/registerbro
 WORKDIR /srv/registerbro
 COPY --from=pages /pages/node_modules node_modules
 COPY config config
+COPY domain domain
+COPY redis_admission redis_admission
+COPY redis_transport redis_transport
 COPY workers workers
 COPY portal portal
-COPY ops ops
+COPY cli cli
+COPY demo demo
+COPY registerbro registerbro
 COPY simulators simulators
 RUN python3 -m compileall -q . \
- && printf '#!/opt/registerbro/bin/python\nfrom ops.cli import main\nmain()\n' > /opt/registerbro/bin/registerbro \
+ && printf '#!/opt/registerbro/bin/python\nfrom cli.app import main\nmain()\n' > /opt/registerbro/bin/registerbro \
  && chmod 755 /opt/registerbro/bin/registerbro \
  && install -d -o 10001 -g 10001 -m 0750 /var/lib/registerbro/audit
 ENV PATH=/opt/registerbro/bin:$PATH PYTHONPATH=/srv/registerbro PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1

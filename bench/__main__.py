@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -27,7 +28,7 @@ from rich.table import Table
 
 from bench import report
 from bench.harness import contained, stop_descendants
-from ops.local import PROJECT
+from demo.installation import PROJECT
 
 RESULT = PROJECT / "bench" / "results" / "latest.json"
 PICTURE = RESULT.with_suffix(".png")
@@ -80,16 +81,13 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 
 def about_the_run(*, quick: bool) -> dict[str, Any]:
     """When, on what, and what else the machine was doing."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],
-        cwd=PROJECT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    commit = ""
+    if shutil.which("git"):
+        asked = ["git", "rev-parse", "--short", "HEAD"]
+        commit = subprocess.run(asked, cwd=PROJECT, capture_output=True, text=True, check=False).stdout.strip()
     return {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": commit.stdout.strip(),
+        "commit": commit,
         "quick": quick,
         "load_at_start": [round(load, 2) for load in os.getloadavg()],
         "cores": os.cpu_count(),

@@ -26,30 +26,29 @@ class DeadError(Exception):
 
 async def ours(url: str) -> Guarded:
     """registerbro's, by its script in Redis."""
-    from config import logging  # noqa: PLC0415 - each process imports its own library alone
-    from config.settings import AdmissionSettings  # noqa: PLC0415
-    from workers.connections import connect  # noqa: PLC0415
-    from workers.resilience.admission import Guard, Overrides, Rules, SharedMachine  # noqa: PLC0415
-    from workers.resilience.errors import UpstreamUnavailable  # noqa: PLC0415
+    from redis.asyncio import Redis  # noqa: PLC0415 - each process imports its own library alone
 
-    settings = AdmissionSettings(
-        consecutive_failures=FAILURES, open_for=dt.timedelta(seconds=OPEN_SECONDS), probes=1, max_in_flight=100
+    from redis_admission import AdmissionController, Limits, Outcome  # noqa: PLC0415
+
+    limits = Limits(
+        consecutive_failures=FAILURES,
+        open_for=dt.timedelta(seconds=OPEN_SECONDS),
+        probes=1,
+        max_in_flight=100,
+        lease=dt.timedelta(seconds=3),
     )
-    logging.configure("ERROR")
-    redis = connect(url)
-    shared = SharedMachine(redis, Rules.of("bench", settings))
-    guard = Guard(shared, Overrides(redis), lease=dt.timedelta(seconds=1), slow_call=dt.timedelta(seconds=9))
+    admission = AdmissionController(Redis.from_url(url, socket_timeout=0.5), "bench", limits)
 
     async def guarded(work: Work) -> None:
-        permit = await guard.enter(is_retry=False)
-        began, error = time.monotonic(), None
+        permit = await admission.enter()
+        began, outcome = time.monotonic(), Outcome.OK
         try:
             await work()
         except DeadError:
-            error = UpstreamUnavailable()
+            outcome = Outcome.FAILURE
             raise
         finally:
-            await guard.record(permit, error, dt.timedelta(seconds=time.monotonic() - began))
+            await admission.record(permit, outcome, dt.timedelta(seconds=time.monotonic() - began))
 
     return guarded
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from ops.local import PROJECT, RedisServer
+from demo.installation import PROJECT, RedisServer
 
 PEERS = ("pybreaker", "purgatory", "aiobreaker", "cashews")
 PEERS_PYTHON = PROJECT / ".venv-bench" / "bin" / "python"

@@ -23,11 +23,11 @@ import psutil
 from bench.harness import Row, Target, Tree, Upstream, failures, installed, on_core, services, some_at_a_time, until
 from bench.load import ceiling
 from bench.people import numbers
-from ops.local import PROJECT, Installation, Process
-from workers import schedule
-from workers.cache.leases import CITIZENS_WISH
-from workers.cache.timetable import ACTIVE, due_key, running_key, taken_key
-from workers.domain.cpr import Cpr
+from demo.installation import PROJECT, Installation, Process
+from domain.cpr import Cpr
+from registerbro.refresh import schedule
+from registerbro.storage.coordination.leases import CITIZENS_WISH
+from registerbro.storage.keys import ACTIVE_KEY, due_key, running_key, taken_key
 
 AT_ONCE = 800
 """Fetches under way, which each contender is told in its own way. They make 3,700 per second at the most: with fewer,
@@ -220,8 +220,8 @@ def _end(process: "subprocess.Popen[str]") -> None:
 
 
 async def ask_for(count: int) -> None:
-    """As `workers.refresh` does for a citizen who waits."""
-    from workers.register import send  # noqa: PLC0415 - it wants the app to be there
+    """As `registerbro.refresh.request` does for a citizen who waits."""
+    from registerbro.refresh.register import send  # noqa: PLC0415 - it wants the app to be there
 
     async with services() as ours:
 
@@ -238,11 +238,11 @@ async def schedule_all(count: int) -> None:
     """As beat has it done."""
     async with services() as ours:
         # Who was refreshed in the last turn is due in hours.
-        await ours.coordination.delete(ACTIVE, *(of("su") for of in (due_key, taken_key, running_key)))
+        await ours.coordination.delete(ACTIVE_KEY, *(of("su") for of in (due_key, taken_key, running_key)))
 
         async def note(cpr: str) -> None:
             citizen_id = await ours.citizens.remember(Cpr.parse(cpr))
-            await ours.timetable.note(citizen_id, timedelta(hours=1), None, {"su": timedelta(0)})
+            await ours.timetable.record_activity(citizen_id, timedelta(hours=1), None, {"su": timedelta(0)})
 
         await some_at_a_time(note, numbers(count))
         async with asyncio.timeout(60):

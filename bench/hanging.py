@@ -15,14 +15,15 @@ from pathlib import Path
 from bench.harness import Row, Spread, Target, percentile
 from config import logging
 from config.settings import settings
-from ops.local import installation
-from portal.reader import Page, Reader, SectionState
+from demo.installation import installation
+from domain.citizen import Citizen
+from domain.cpr import Cpr
+from registerbro import refresh
+from registerbro.pages.reader import Page, Reader, SectionState
+from registerbro.refresh.request import Reason
+from registerbro.services import Services
+from registerbro.storage.keys import entry_key
 from simulators import Control
-from workers import refresh
-from workers.cache.entries import entry_key
-from workers.domain.cpr import Cpr
-from workers.refresh import Citizen, Reason
-from workers.runtime import Services
 
 REFRESHES_PER_TURN = 40
 LATENCY = {"kind": "latency", "median": 0.05, "p99": 0.1}
@@ -46,7 +47,7 @@ class Portal:
         await self._services.cache.delete(entry_key(self._services.citizens.id_of(citizen.cpr), register))
         began = time.perf_counter()
         await self._request(citizen, register)
-        while self._pending(await self._reader.page(citizen.cpr), register):  # noqa: ASYNC110 - as a page polls
+        while self._pending(await self._reader.read_page(citizen.cpr), register):  # noqa: ASYNC110 - as a page polls
             await asyncio.sleep(0.002)
         return time.perf_counter() - began
 
@@ -57,7 +58,7 @@ class Portal:
 
     async def _request(self, citizen: Citizen, register: str) -> None:
         today = datetime.now(UTC).date()
-        await refresh.request(self._services, citizen, [register], reason=Reason.OPERATOR, today=today)
+        await refresh.request_due(self._services, citizen, [register], reason=Reason.OPERATOR, today=today)
 
     def _pending(self, page: Page, register: str) -> bool:
         return any(view.state is SectionState.PENDING for view in page.sections() if view.register_ == register)

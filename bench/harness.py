@@ -21,9 +21,9 @@ from redis import Redis
 
 from config import logging
 from config.settings import settings
-from ops.local import Installation, Process, free_port, installation, listens, wait_for
+from demo.installation import Installation, Process, free_port, installation, listens, wait_for
+from registerbro.services import Services
 from simulators.eindkomst import PATH as EINDKOMST_PATH
-from workers.runtime import Services
 
 T, R = TypeVar("T"), TypeVar("R")
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
@@ -33,6 +33,8 @@ MARK = "held: "
 """With what a line of bench/watched.py begins."""
 CPR_HEADER = "x-civilRegistrationIdentifier"
 REGISTERS = ("udb", "su", "eindkomst", "ydelse")
+NOT_ASKED = ("visitering", "kontaktforloeb", "jobsearch", "borgerindsats")
+"""Registers that have a worker and no part in any measurement."""
 """The registers of the page; bench/upstream.py answers for all of them, and for CVR."""
 SETTINGS = {
     "LOG_LEVEL": "WARNING",
@@ -167,7 +169,7 @@ def installed(own: Mapping[str, str] | None = None) -> Iterator[tuple[Installati
             try:
                 upstream.start()
                 here.start_redis()
-                here.upstreams = dict.fromkeys((*REGISTERS, "cvr", "dfdg", "booking_vendor"), upstream.url)
+                here.upstreams = dict.fromkeys((*REGISTERS, *NOT_ASKED, "cvr", "booking_vendor"), upstream.url)
                 here.upstreams["eindkomst"] += EINDKOMST_PATH
                 os.environ.update(here.environment)
                 settings.cache_clear()

@@ -35,8 +35,8 @@ from bench.harness import (
 )
 from bench.people import numbers
 from config.celery import WORKERS
-from ops.local import PROJECT, Installation
-from workers.domain.cpr import Cpr
+from demo.installation import PROJECT, Installation
+from domain.cpr import Cpr
 
 CITIZENS = 100_000
 WITHIN_MINUTES = 15
@@ -109,7 +109,7 @@ async def _seed(count: int) -> None:
 
         async def note(cpr: str) -> None:
             citizen_id = await ours.citizens.remember(Cpr.parse(cpr))
-            await ours.timetable.note(citizen_id, timedelta(days=1), None, due)
+            await ours.timetable.record_activity(citizen_id, timedelta(days=1), None, due)
 
         await some_at_a_time(note, numbers(count))
 

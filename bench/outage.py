@@ -19,13 +19,14 @@ from unittest.mock import patch
 from bench.harness import Row, Target, contained, installed, services
 from bench.people import numbers
 from config.settings import AdmissionSettings, SuSettings
-from workers import audit, refresh
-from workers.cache.leases import CITIZENS_WISH
-from workers.domain.cpr import Cpr
-from workers.refresh import Citizen, Reason
-from workers.resilience import admission, retry
-from workers.resilience.errors import UpstreamError
-from workers.su.client import SuClient
+from domain.citizen import Citizen
+from domain.cpr import Cpr
+from registerbro import audit_log, refresh
+from registerbro.refresh.request import Reason
+from registerbro.storage.coordination.leases import CITIZENS_WISH
+from registerbro.upstreams import admission, retry
+from registerbro.upstreams.errors import UpstreamError
+from workers.su import client as su_client
 
 OUTAGE = timedelta(minutes=10)
 REFRESHES_PER_SECOND = 50
@@ -66,14 +67,17 @@ async def _in_process(seconds: float) -> tuple[int, Counter[str]]:
     """How often was asked, and how that ended."""
     ended: Counter[str] = Counter()
     waits = {name: getattr(retry, name) / FASTER for name in ("FIRST_WAIT_SECONDS", "LONGEST_WAIT_SECONDS")}
-    with patch.multiple(retry, **waits), patch.object(admission, "REDIS_WITHIN", FASTER * admission.REDIS_WITHIN):
+    with (
+        patch.multiple(retry, **waits),
+        patch.object(admission, "REDIS_TIMEOUT", FASTER * admission.REDIS_TIMEOUT),
+    ):
         async with services() as ours:
-            client = SuClient(ours.upstream("su"))
+            upstream = ours.upstream("su")
 
             async def ask(cpr: Cpr) -> None:
                 try:
-                    with audit.about(ours.citizens.id_of(cpr), CITIZENS_WISH):
-                        await client.fetch(cpr)
+                    with audit_log.about(ours.citizens.id_of(cpr), CITIZENS_WISH):
+                        await su_client.fetch(upstream, cpr)
                 except UpstreamError as error:
                     ended[error.reason] += 1
                 else:
@@ -88,7 +92,7 @@ async def _through_the_queue(seconds: float) -> tuple[int, Counter[str]]:
 
         async def ask(cpr: Cpr) -> None:
             citizen, today = Citizen(cpr, frozenset({12}), education_order=True), datetime.now(UTC).date()
-            asked = await refresh.request(ours, citizen, ["su"], reason=Reason.CITIZEN, today=today)
+            asked = await refresh.request_due(ours, citizen, ["su"], reason=Reason.CITIZEN, today=today)
             ended[asked["su"].state] += 1
 
         return await _at_a_rate(REFRESHES_PER_SECOND, seconds, ask), ended

@@ -14,10 +14,10 @@ from bench.harness import Row, Target, services
 from bench.load import full_load, half_load, request
 from bench.people import numbers
 from config import logging
-from ops.local import Process, free_port, installation, listens, wait_for
-from tests.portal.api.conftest import AUDIENCE, ISSUER, Signer
-from workers.domain.cpr import Cpr
-from workers.domain.overview import REGISTERS, Employment, sections_of
+from demo.installation import Process, free_port, installation, listens, wait_for
+from domain.cpr import Cpr
+from domain.overview import REGISTERS, Employment, sections_of
+from tests.portal.conftest import AUDIENCE, ISSUER, Signer
 
 CITIZENS = 200
 JOBS = [

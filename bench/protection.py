@@ -15,17 +15,18 @@ from statistics import median
 
 from bench.harness import Row, Target, installed, services
 from bench.people import numbers
-from workers import audit
-from workers.cache.leases import CITIZENS_WISH
-from workers.domain.cpr import Cpr
-from workers.gateway import CPR_HEADER, read
-from workers.resilience import deadline
-from workers.resilience.client import HttpClient, Question
-from workers.resilience.trail import NoTrail
-from workers.resilience.upstream import Upstream
-from workers.runtime import Services
+from domain.cpr import Cpr
+from registerbro import audit_log
+from registerbro.services import Services
+from registerbro.storage.coordination.leases import CITIZENS_WISH
+from registerbro.upstreams import deadline
+from registerbro.upstreams.dfdg_protocol import CPR_HEADER, read
+from registerbro.upstreams.http_client import HttpClient
+from registerbro.upstreams.look_up_log import NoTrail
+from registerbro.upstreams.messages import Question
+from registerbro.upstreams.pipeline import Upstream
+from workers.su import client as su_client
 from workers.su import wire
-from workers.su.client import PATH, SuClient
 from workers.su.normalise import normalise
 
 AT_ONCE = 25
@@ -46,7 +47,7 @@ class Calls:
 
     async def bare(self, cpr: Cpr) -> None:
         """None of the protection."""
-        question = Question("GET", PATH, headers={CPR_HEADER: cpr.digits, "Accept": "application/json"})
+        question = Question("GET", self._unaudited.path, headers={CPR_HEADER: cpr.digits, "Accept": "application/json"})
         answer = await self._http.send(question, {"x-requestId": "bench"}, 4)
         sections = normalise(read(answer, cpr, wire.SuData), cpr.birth_date).sections
         content = {name: [item.model_dump(mode="json") for item in items] for name, items in sections.items()}
@@ -64,8 +65,8 @@ class Calls:
     async def _protected(self, upstream: Upstream, cpr: Cpr) -> None:
         ours = self._ours
         citizen_id = ours.citizens.id_of(cpr)
-        with audit.about(citizen_id, CITIZENS_WISH), deadline.within(self._settings.total_timeout):
-            fetched = normalise(await SuClient(upstream).fetch(cpr), cpr.birth_date)
+        with audit_log.about(citizen_id, CITIZENS_WISH), deadline.within(self._settings.total_timeout):
+            fetched = normalise(await su_client.fetch(upstream, cpr), cpr.birth_date)
         await ours.admission("su").check()
         await ours.entries.store(
             citizen_id, "su", fetched.sections, age=timedelta(0), fresh_for=KEPT_FOR, usable_for=KEPT_FOR

@@ -23,8 +23,8 @@ from signal import SIGCONT, SIGSTOP
 import redis
 from celery import Celery
 
-from ops.local import Process, RedisServer, wait_for
-from workers import transport
+from demo.installation import Process, RedisServer, wait_for
+from redis_transport import install
 
 BROKER, COUNTS, TRANSPORT = "QUEUE_CHECK_BROKER", "QUEUE_CHECK_COUNTS", "QUEUE_CHECK_TRANSPORT"
 QUEUE = "check"
@@ -39,9 +39,11 @@ STALLED_SECONDS = 90
 
 def make_app(broker: str, which: str) -> Celery:
     """The same for both transports; each brings back a dead worker's messages after a few seconds."""
-    (transport.install if which == "ours" else transport.uninstall)()
+    if which == "ours":
+        install()
     app = Celery("queue_check", broker=broker, set_as_current=False)
     app.conf.update(
+        broker_transport=None if which == "ours" else "kombu.transport.redis:Transport",
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_transport_options={

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from ops.local import PROJECT
+from demo.installation import PROJECT
 
 BEGIN, END = "<!-- results of make bench -->", "<!-- end of results -->"
 README = PROJECT / "README.md"

@@ -17,7 +17,7 @@ import psutil
 
 from bench.fetches import ask_for, schedule_all
 from bench.harness import contained, installed
-from ops.local import Installation, Process
+from demo.installation import Installation, Process
 
 PROCESSES = (1, 2, 4)
 

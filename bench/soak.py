@@ -25,12 +25,13 @@ from rich.progress import Progress, TaskID
 
 from bench.harness import MARK, contained, installed, services, until
 from bench.people import numbers
-from ops.local import Installation, Process
-from workers import refresh
-from workers.cache.entries import channel
-from workers.domain.cpr import Cpr
-from workers.refresh import Citizen, Reason, State
-from workers.runtime import Services
+from demo.installation import Installation, Process
+from domain.citizen import Citizen
+from domain.cpr import Cpr
+from registerbro import refresh
+from registerbro.refresh.request import Reason, State
+from registerbro.services import Services
+from registerbro.storage.keys import entry_channel
 
 REFRESHES = 1_000_000
 CITIZENS = 2000
@@ -89,7 +90,7 @@ class Soak:
     async def _refresh(self, ours: Services, rest: Iterator[Citizen], progress: Progress, task: TaskID) -> None:
         async def work() -> None:
             for citizen in rest:
-                stored = self._stored[channel(ours.citizens.id_of(citizen.cpr))] = asyncio.Event()
+                stored = self._stored[entry_channel(ours.citizens.id_of(citizen.cpr))] = asyncio.Event()
                 async with asyncio.timeout(60):
                     while not await self._is_asked(ours, citizen):
                         self.not_taken += 1
@@ -98,7 +99,7 @@ class Soak:
                 progress.advance(task)
 
         async with ours.cache.pubsub() as events, asyncio.TaskGroup() as group:
-            await events.psubscribe(channel("*").replace("{*}", "*"))
+            await events.psubscribe(entry_channel("*").replace("{*}", "*"))
             listening = group.create_task(self._listen(events))
             async with asyncio.TaskGroup() as workers:
                 for _ in range(AT_ONCE):
@@ -108,7 +109,7 @@ class Soak:
     async def _is_asked(self, ours: Services, citizen: Citizen) -> bool:
         """Whether the request was taken: on a busy machine Redis may not answer in time, and then it was not."""
         today = datetime.now(UTC).date()
-        answers = await refresh.request(ours, citizen, ["su"], reason=Reason.CITIZEN, today=today)
+        answers = await refresh.request_due(ours, citizen, ["su"], reason=Reason.CITIZEN, today=today)
         return answers["su"].state is State.PENDING
 
     async def _listen(self, events: PubSub) -> None:

@@ -19,8 +19,8 @@ from statistics import median
 import redis
 from celery import Celery
 
-from ops.local import Process, RedisServer, wait_for
-from workers import transport
+from demo.installation import Process, RedisServer, wait_for
+from redis_transport import install
 
 SETTINGS = "TRANSPORT_BENCH_SETTINGS"
 QUEUE = "bench"
@@ -30,9 +30,11 @@ PROJECT = Path(__file__).resolve().parent.parent
 
 def make_app(broker: str, which: str, **options: object) -> Celery:
     """What both transports are measured with."""
-    (transport.install if which == "ours" else transport.uninstall)()
+    if which == "ours":
+        install()
     app = Celery("transport_bench", broker=broker, set_as_current=False)
     app.conf.update(
+        broker_transport=None if which == "ours" else "kombu.transport.redis:Transport",
         broker_connection_retry_on_startup=True,
         broker_transport_options={"socket_timeout": 5, "socket_connect_timeout": 2} | options,
         task_default_queue=QUEUE,

@@ -13,13 +13,14 @@ from typing import TypeVar
 
 from bench.harness import Row, Target, installed, percentile, services, start_workers
 from bench.people import numbers
-from workers import audit, refresh
-from workers.cache.entries import channel
-from workers.cache.leases import CITIZENS_WISH
-from workers.domain.cpr import Cpr
-from workers.refresh import Citizen, Reason
-from workers.runtime import Services
-from workers.su.client import SuClient
+from domain.citizen import Citizen
+from domain.cpr import Cpr
+from registerbro import audit_log, refresh
+from registerbro.refresh.request import Reason
+from registerbro.services import Services
+from registerbro.storage.coordination.leases import CITIZENS_WISH
+from registerbro.storage.keys import entry_channel
+from workers.su import client as su_client
 from workers.su.normalise import normalise
 
 T = TypeVar("T")
@@ -29,11 +30,11 @@ WARM_UP = 20
 async def _timed(ours: Services, citizen: Citizen) -> float:
     """Seconds from the request until the entry's event is here, which is published as it is stored."""
     async with ours.cache.pubsub() as events:
-        await events.subscribe(channel(ours.citizens.id_of(citizen.cpr)))
+        await events.subscribe(entry_channel(ours.citizens.id_of(citizen.cpr)))
         await events.get_message(timeout=5)
         began = time.perf_counter()
         today = datetime.now(UTC).date()
-        await refresh.request(ours, citizen, ["su"], reason=Reason.CITIZEN, today=today)
+        await refresh.request_due(ours, citizen, ["su"], reason=Reason.CITIZEN, today=today)
         async with asyncio.timeout(10):
             while await events.get_message(ignore_subscribe_messages=True, timeout=10) is None:
                 pass
@@ -60,8 +61,8 @@ class _Stages:
 
 
 async def _stages(count: int) -> dict[str, float]:
-    """The steps that `workers.refresh` and `workers.register` take, each by itself."""
-    from workers.register import send  # noqa: PLC0415 - it wants the app to be there
+    """The steps that `registerbro.refresh.request` and `registerbro.refresh.register` take, each by itself."""
+    from registerbro.refresh.register import send  # noqa: PLC0415 - it wants the app to be there
 
     stages, minute = _Stages(), timedelta(minutes=1)
     async with services() as ours:
@@ -74,17 +75,17 @@ async def _stages(count: int) -> dict[str, float]:
             await stages.timed("request: pending", ours.entries.mark_pending(citizen_id, {"su": minute}))
             # The queue of another register, which nobody consumes here: only the publishing is timed.
             await stages.timed("request: publish", asyncio.to_thread(send, "su", citizen_id, "udb"))
-            lease = await stages.timed("worker: begin", ours.leases.begin(citizen_id, "su", minute))
+            lease = await stages.timed("worker: begin", ours.leases.begin_refresh(citizen_id, "su", minute))
             await stages.timed("worker: read", ours.entries.read(citizen_id, ["su"]))
             await stages.timed("worker: recall", ours.citizens.recall(citizen_id))
             permit = await stages.timed("call: enter", guard.enter(is_retry=False))
-            with audit.about(citizen_id, CITIZENS_WISH):
-                trail = ours.journal.look_up("su")
+            with audit_log.about(citizen_id, CITIZENS_WISH):
+                trail = ours.audit_log.look_up("su")
                 await stages.timed("call: on record", trail.call("bench", ""))
             trail.answered("answered")
             await stages.timed("call: record", guard.record(permit, None, timedelta(0)))
-            with audit.about(citizen_id, CITIZENS_WISH):
-                answer = await stages.timed("all of the call", SuClient(upstream).fetch(cpr))
+            with audit_log.about(citizen_id, CITIZENS_WISH):
+                answer = await stages.timed("all of the call", su_client.fetch(upstream, cpr))
             sections = normalise(answer, cpr.birth_date).sections
             await stages.timed("worker: look for override", guard.check())
             store = ours.entries.store(

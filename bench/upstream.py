@@ -22,9 +22,10 @@ from datetime import date
 from math import log
 from typing import cast
 
-from simulators.citizens import Wages, benefit, education, su
-from simulators.dfdg import Su, Udb, Ydelse, encoded
+from simulators.dfdg import Su, Ydelse, encoded
 from simulators.eindkomst import PATH, TRANSACTION, answer_about
+from simulators.register_data import Wages, benefit, education, su
+from simulators.ungedata import SUBSCRIPTIONS, Ungedata
 
 MEDIAN_SECONDS = 0.2
 P99_BY_MEDIAN = 2.5
@@ -44,7 +45,11 @@ _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 def _bodies() -> dict[bytes, tuple[bytes, bytes]]:
     """Path → content type, and body about SOMEBODY: what an ordinary young citizen has."""
-    educations = [education(f"Uddannelse {n}", "AFBRUDT", f"20{15 + n}-08-01", f"20{16 + n}-06-30") for n in range(5)]
+    educations = [
+        event
+        for n in range(5)
+        for event in education(f"Uddannelse {n}", "AFBRUDT", f"20{15 + n}-08-01", f"20{16 + n}-06-30")
+    ]
     begun = [su(f"Uddannelse {n}", f"20{15 + n}-08-01") for n in range(6)]
     benefits = [benefit("DAGPENGE", f"20{15 + n}-01-01", f"20{15 + n}-06-30") for n in range(5)]
     months = [date(2020 + n // 12, 1 + n % 12, 1) for n in range(MONTHS_OF_WORK)]
@@ -60,7 +65,8 @@ def _bodies() -> dict[bytes, tuple[bytes, bytes]]:
     names = {"took": 1, "timed_out": False, "_shards": {"failed": 0}, "hits": {"hits": hits}}
     as_json = b"application/json"
     return {
-        Udb.path.encode(): (as_json, encoded(Udb().body(SOMEBODY, educations))),
+        SUBSCRIPTIONS.encode(): (as_json, b""),
+        Ungedata.path.encode(): (as_json, encoded(Ungedata().body(SOMEBODY, educations))),
         Su.path.encode(): (as_json, encoded(Su().body(SOMEBODY, begun))),
         Ydelse.path.encode(): (as_json, encoded(Ydelse().body(SOMEBODY, benefits))),
         EINDKOMST: (b"text/xml", answer_about(SOMEBODY, tuple(wages))),

@@ -11,8 +11,8 @@ from typing import Any
 from celery import signals
 
 from bench.harness import MARK
-from workers import runtime
 from workers.app import app
+from workers.process import current
 
 __all__ = ["app"]
 
@@ -25,7 +25,7 @@ def _tell() -> None:
     told: dict[str, int] = {}
     while True:
         time.sleep(1)
-        loop = runtime.current()._loop  # noqa: SLF001 - nobody else has a use for it
+        loop = current.event_loop()._loop  # noqa: SLF001 - nobody else has a use for it
         told |= {"tasks": len(asyncio.all_tasks(loop)), "threads": threading.active_count()}
         at_rest = at_rest + 1 if told["tasks"] == 1 else 0
         if not at_rest:

@@ -1,11 +1,10 @@
-"""Logging: one JSON object a line on stderr, for our own events and every library's, and no CPR number in any.
+"""Logging: one JSON object per line on stderr, for our own events and every library's, without a CPR number.
 
-What Python itself would write to stderr goes the same way: warnings, errors that nobody caught, and log calls that are
-wrong in themselves, of which it would show the arguments.
+Python's own output on stderr goes the same way: warnings, uncaught errors, and invalid log calls, whose arguments it
+would print.
 """
 
 import logging
-import re
 import sys
 import threading
 import time
@@ -15,45 +14,45 @@ from typing import Any, TextIO
 
 import structlog
 
-from config.visible import to_json
+from domain.cpr import LOOKS_LIKE_CPR
+from domain.hidden_characters import to_json
 
 log = structlog.get_logger(__name__)
 
-_CPR_LIKE = re.compile(r"(?<!\d)\d{6}(?:[-\s]|%2[dD0])?\d{4}(?!\d)")
 REDACTED = "[redacted]"
 DEEPEST = 6
-"""How far into nested values the redaction looks; what lies deeper is left out altogether."""
+"""Levels of nested values that the redaction reads; deeper values are replaced altogether."""
 
 QUIET = (
     *("httpx", "httpcore", "aiohttp", "asyncio", "redis", "amqp"),
     *("celery.worker.strategy", "celery.app.trace", "celery.beat", "celery.worker.consumer.mingle"),
 )
-"""Loggers that tell of every call, every task and every tick: only their warnings are of use."""
+"""Loggers that log every call, task and tick, and are limited to warnings."""
 
 MINUTE = 60.0
 PER_MINUTE = 60
-"""Lines of one kind that are written within a minute where lines are limited: one a second, in whatever bursts."""
+"""Maximum lines of one kind per minute, in a process whose lines are limited."""
 TRACEBACKS_PER_MINUTE = 10
-"""Of a kind that brings a traceback, which is a hundred times as long."""
+"""The same for lines with a traceback, which are a hundred times as long."""
 ANSWERS_PER_MINUTE = 6000
-"""Of requests that were answered as asked for: 100 a second are more than a process gets from people."""
+"""The same for requests that succeeded: 100 a second, more than a process gets from people."""
 MOST_KINDS = 1000
-"""Kinds that are counted apart; a library may make its events of what it was given, and those share one count."""
+"""Maximum kinds with a count of their own. The rest share one, because a library may put its input into an event."""
 LEFT_OUT = "log_lines_left_out"
 _OTHERS = ("", "others", "")
 
 Kind = tuple[str, str, str]
-"""What lines have in common that count together: logger, event, and of requests the status."""
+"""The lines that are counted together: logger, event, and the status of requests."""
 
 
 def redact(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """The last processor before rendering: whatever looks like a CPR number, in either spelling, is replaced."""
+    """Processor, the last before rendering: replaces whatever looks like a CPR number, in every spelling."""
     return {name: _redacted(value, DEEPEST) for name, value in event.items()}
 
 
 def redacted_text(text: str) -> str:
     """The text with whatever looks like a CPR number replaced."""
-    return _CPR_LIKE.sub(REDACTED, text)
+    return LOOKS_LIKE_CPR.sub(REDACTED, text)
 
 
 def _redacted(value: object, depth: int) -> object:
@@ -62,9 +61,9 @@ def _redacted(value: object, depth: int) -> object:
     if isinstance(value, bool | None):
         return value
     if isinstance(value, float):
-        return REDACTED if value.is_integer() and _CPR_LIKE.fullmatch(str(int(value))) else value
+        return REDACTED if value.is_integer() and LOOKS_LIKE_CPR.fullmatch(str(int(value))) else value
     if isinstance(value, int):
-        return REDACTED if _CPR_LIKE.fullmatch(str(value)) else value
+        return REDACTED if LOOKS_LIKE_CPR.fullmatch(str(value)) else value
     if depth == 0:
         return REDACTED
     if isinstance(value, dict):
@@ -75,7 +74,7 @@ def _redacted(value: object, depth: int) -> object:
 
 
 def configure(level: str = "INFO") -> None:
-    """Sends every log line of this process, ours and the libraries', through the same processors."""
+    """Configures logging: all log lines of this process, ours and the libraries', pass the same processors."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
@@ -84,7 +83,7 @@ def configure(level: str = "INFO") -> None:
         structlog.stdlib.PositionalArgumentsFormatter(),
     ]
     structlog.configure(
-        # First of all, so that a line that nobody wants costs next to nothing.
+        # First, so that a line below the level costs next to nothing.
         processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
@@ -114,10 +113,9 @@ def configure(level: str = "INFO") -> None:
 
 
 def limit() -> None:
-    """From now on the log of this process repeats nothing without end: for where strangers can cause its lines.
+    """Limits this process's log lines per kind and minute: for a process whose lines strangers can cause.
 
-    Of each kind of line a number is written within a minute. The rest of them is one line, `log_lines_left_out`, with
-    their number, at the end of that minute.
+    The lines above the limit become one line, `log_lines_left_out`, with their number, at the end of the minute.
     """
     for handler in logging.getLogger().handlers:
         if isinstance(handler, _Handler):
@@ -125,21 +123,21 @@ def limit() -> None:
 
 
 def tell_left_out() -> None:
-    """Writes down now how many lines were left out: for the end of a process that a signal ends."""
+    """Logs the number of lines left out so far, before a signal ends the process."""
     for handler in logging.getLogger().handlers:
         if isinstance(handler, _Handler):
             handler.tell_left_out()
 
 
 class Repeats:
-    """Counts the lines of each kind within a minute. `clock` is in seconds, for tests."""
+    """Counter of lines per kind and minute. `clock` gives seconds; tests set it."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._minutes: dict[Kind, _Minute] = {}
 
     def take(self, record: logging.LogRecord) -> bool:
-        """Counts a line; whether it is to be written."""
+        """Counts a line. Returns whether it is to be written."""
         kind, most = _kind(record), _most(record)
         if kind not in self._minutes and len(self._minutes) >= MOST_KINDS:
             kind = _OTHERS
@@ -151,7 +149,7 @@ class Repeats:
         return minute.lines <= most
 
     def ended(self, *, all_: bool = False) -> Iterator[tuple[Kind, int]]:
-        """Forgets the minutes that are over, or all; gives the kinds of which lines were left out, with how many."""
+        """Ends the minutes that are over, or all of them. Yields each kind with its number of lines left out."""
         now = self._clock()
         for kind, minute in list(self._minutes.items()):
             if all_ or now >= minute.ends:
@@ -170,7 +168,7 @@ class _Minute:
 
 
 def _kind(record: logging.LogRecord) -> Kind:
-    # structlog hands over the event with its facts, and a library the text before anything was put into it.
+    # structlog passes the event with its facts, a library its text before the arguments are put into it.
     facts = record.msg if isinstance(record.msg, dict) else {"event": record.msg}
     return record.name, str(facts.get("event"))[:200], str(facts.get("status", ""))
 
@@ -184,10 +182,10 @@ def _most(record: logging.LogRecord) -> int:
 
 
 class _Handler(logging.StreamHandler[TextIO]):
-    """Says of a log call that is wrong in itself where it is, and not what it was given; leaves out what repeats."""
+    """Handler that limits repeated lines, and reports an invalid log call by its place and never by its arguments."""
 
     repeats: Repeats | None = None
-    """Counts the lines, where they are limited."""
+    """The counter, in a process whose lines are limited."""
     _telling: threading.Timer | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -199,7 +197,7 @@ class _Handler(logging.StreamHandler[TextIO]):
         if self.repeats.take(record):
             super().emit(record)
         elif self._telling is None:
-            # When no other line comes, the number is told all the same.
+            # Logs the number even when no other line follows.
             self._telling = threading.Timer(MINUTE, self.tell_left_out)
             self._telling.daemon = True
             self._telling.start()
@@ -210,7 +208,7 @@ class _Handler(logging.StreamHandler[TextIO]):
         super().close()
 
     def tell_left_out(self) -> None:
-        """Writes down how many lines were left out so far, and begins to count anew."""
+        """Logs the number of lines left out so far, and counts anew."""
         self.acquire()
         try:
             self._telling = None

@@ -1,1 +1,1 @@
-"""What a portal uses."""
+"""Portal: the server process with the HTTP API."""

@@ -10,16 +10,18 @@ from uvicorn.config import STARTUP_FAILURE
 
 from config import logging
 from config.settings import PortalSettings, Settings
-from portal import api, web
-from portal.bodies import Bodies
-from portal.connections import Config
-from portal.ended import EndedSessions
-from portal.ending import Ending, Ends
-from workers import collector
-from workers.cache.keyring import Keyring
+from demo import reference_portal as web
+from demo.ended_sessions import EndedSessions
+from portal import api
+from portal.body_timeout import BodyTimeout
+from portal.connection_limits import Config
+from portal.head_requests import HeadRequests
+from portal.shutdown import Shutdown, ShutdownMiddleware
+from registerbro import gc_tuning
+from registerbro.storage.sealing.keyring import Keyring
 
 END_WITHIN_SECONDS = 10
-"""How long requests that are under way are waited for at the end; who listens for changes is told instead."""
+"""How long requests that are under way are waited for at the end; event streams are told instead."""
 
 
 def create(settings: Settings, own_url: str) -> ASGIApp:
@@ -31,8 +33,8 @@ def create(settings: Settings, own_url: str) -> ASGIApp:
     if pages is None:
         whole: ASGIApp = api.create(settings)
     else:
-        whole = _Both(api.create(settings, at_end=lambda: web.close(pages)), pages)
-    return Bodies(whole, settings.portal.body_timeout)
+        whole = _Both(api.create(settings, at_end=lambda: web.close(pages)), HeadRequests(pages))
+    return BodyTimeout(whole, settings.portal.body_timeout)
 
 
 class _Both:
@@ -76,11 +78,11 @@ def run(settings: Settings, host: str, port: int) -> None:
 
 def serve(app: ASGIApp, host: str, port: int, settings: PortalSettings) -> None:
     """Serves `app` as `run` does; exit status 3, as uvicorn's own, when it cannot begin."""
-    collector.settle()
+    gc_tuning.settle()
     logging.limit()
-    ending = Ending()
+    shutdown = Shutdown()
     config = Config(
-        Ends(app, ending),
+        ShutdownMiddleware(app, shutdown),
         settings,
         host=host,
         port=port,
@@ -90,7 +92,7 @@ def serve(app: ASGIApp, host: str, port: int, settings: PortalSettings) -> None:
         access_log=False,
         server_header=False,
     )
-    server = _Server(config, ending)
+    server = _Server(config, shutdown)
     with suppress(KeyboardInterrupt):
         server.run()
     if not server.started:
@@ -98,15 +100,15 @@ def serve(app: ASGIApp, host: str, port: int, settings: PortalSettings) -> None:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, which begins the ending before it waits for the answers that are under way."""
+    """uvicorn, which begins the shutdown before it waits for the answers that are under way."""
 
-    def __init__(self, config: uvicorn.Config, ending: Ending) -> None:
+    def __init__(self, config: uvicorn.Config, shutdown: Shutdown) -> None:
         super().__init__(config)
-        self._ending = ending
+        self._shutdown_state = shutdown
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """What uvicorn does at its end."""
-        self._ending.begin()
+        """Tells the requests of the shutdown, then shuts down as uvicorn does."""
+        self._shutdown_state.begin_shutdown()
         await super().shutdown(sockets)
         # The signal that ended it may be the process's own end.
         logging.tell_left_out()

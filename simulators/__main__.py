@@ -1,4 +1,4 @@
-"""`python -m simulators [--host H] [--port NAME=N …]`: serves all upstreams until it is told to stop."""
+"""`python -m simulators [--host H] [--port NAME=N …] [--events-after S]`: serves all upstreams until told to stop."""
 
 import argparse
 import asyncio
@@ -17,11 +17,11 @@ def _port(text: str) -> tuple[str, int]:
     return name, int(number)
 
 
-async def _serve(host: str, ports: dict[str, int]) -> int:
+async def _serve(host: str, ports: dict[str, int], events_after: float) -> int:
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    servers = Servers(host, ports)
+    servers = Servers(host, ports, events_after)
     try:
         await servers.start()
     except OSError as error:
@@ -38,8 +38,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="simulators", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=_port, action="extend", nargs="+", default=[], metavar="NAME=N")
+    parser.add_argument(
+        "--events-after", type=float, default=0.0, metavar="S", help="seconds from a subscription to its events"
+    )
     arguments = parser.parse_args()
-    return asyncio.run(_serve(arguments.host, dict(arguments.port)))
+    return asyncio.run(_serve(arguments.host, dict(arguments.port), arguments.events_after))
 
 
 if __name__ == "__main__":

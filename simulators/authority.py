@@ -1,4 +1,4 @@
-"""A certificate authority of our own, for simulators and tests: issues whatever certificate a case needs."""
+"""Certificate authority for simulators and tests: issues the certificates that a case needs."""
 
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address

@@ -1,276 +1,48 @@
-"""Constructed citizens: between them every section and boundary of the rules. Days of 61–91, so that none is real."""
+"""Constructed citizens: between them every section and boundary of the rules. Days of 61–91, so that none is real.
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
-from typing import Any
-from zoneinfo import ZoneInfo
+Over 350 lines, since it is one table: each citizen is named in it with all that the registers hold of them.
+"""
+
+from collections.abc import Mapping
+from datetime import date
+
+from simulators import dfdg_data as dfdg
+from simulators.calendar_citizens import (
+    FLEKSJOB_AND_ANOTHER,
+    FLEKSJOB_CHANGED,
+    FLEKSJOB_ENDED,
+    OPEN_ENDS,
+    UNKNOWN_WORDS,
+)
+from simulators.register_data import (
+    Citizen,
+    InDays,
+    Wages,
+    bare_benefit,
+    benefit,
+    days,
+    education,
+    fgu,
+    fortnightly,
+    month_end,
+    monthly,
+    special,
+    su,
+)
 
 STRANGER = "6805034111"
 """A CPR number that no register knows."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wages:
-    """One report of a company to eIndkomst: `kind` T takes an earlier one away; `income_type` 00 is wages.
-
-    `cvr` may be missing in a report. `se` is the number that reports, where that is not the CVR number itself, and
-    `reporter` the bureau that does it for the company. The pay period is `start` to `end`, or one of them, alone or
-    with `duration` (xs:duration); `month` is the tax month (yyyymm), that of the period unless it is said. `own_id` is
-    made of all the rest when it is not given. `reversed_later` is the mark on a report that a later one took back.
-    `staff` is a staff number. With `names_person` the person's name and address are in the report, and without `forms`
-    it has no more than its period.
-    """
-
-    cvr: str | None
-    start: date | None
-    end: date | None
-    income_type: str = "00"
-    kind: str = "I"
-    se: str | None = None
-    duration: str | None = None
-    month: str | None = None
-    own_id: str | None = None
-    reporter: str | None = None
-    reversed_later: bool = False
-    staff: str | None = None
-    names_person: bool = False
-    forms: bool = True
-
-    @property
-    def se_number(self) -> str:
-        """The number that reports."""
-        number = self.se or self.cvr
-        if number is None:
-            raise ValueError("a report has an SE number or a CVR number")
-        return number
-
-    @property
-    def first_day(self) -> date:
-        """The first day of the pay period that is told."""
-        day = self.start or self.end
-        if day is None:
-            raise ValueError("a period has a start or an end")
-        return day
-
-    @property
-    def tax_month(self) -> str:
-        """The month that the income belongs to for tax, as yyyymm."""
-        return self.month or f"{self.first_day:%Y%m}"
-
-
-@dataclass(frozen=True, slots=True)
-class InDays:
-    """A day so many days from today, or from the last day of this month; so that a calendar is never out of date."""
-
-    days: int
-    from_month_end: bool = False
-
-    def on(self, today: date) -> date:
-        """The day that this is."""
-        last = (today.replace(day=1) + timedelta(days=31)).replace(day=1) - timedelta(days=1)
-        return (last if self.from_month_end else today) + timedelta(days=self.days)
-
-
-def month_end(days: int) -> InDays:
-    """So many days from the last day of this month."""
-    return InDays(days, from_month_end=True)
-
-
-def danish_today() -> date:
-    """The day in Denmark."""
-    return datetime.now(ZoneInfo("Europe/Copenhagen")).date()
-
-
-@dataclass(frozen=True, slots=True)
-class Citizen:
-    """One constructed citizen, with what each register holds, in its own vocabulary; None where it knows nobody."""
-
-    cpr: str
-    name: str
-    about: str
-    contact_groups: tuple[int, ...] = (12,)
-    education_order: bool = False
-    udb: tuple[Mapping[str, Any], ...] | None = ()
-    su: tuple[Mapping[str, Any], ...] | None = ()
-    wages: tuple[Wages, ...] = ()
-    ydelse: tuple[Mapping[str, Any], ...] | None = ()
-    dfdg: tuple[Mapping[str, Any], ...] | None = ()
-    advis: str | None = None
-    """The code of the AdvisStruktur with which eIndkomst answers about this citizen, beside whatever it has."""
-    answered_as: str | None = None
-    """The number that eIndkomst's answer names in place of the one that was asked for."""
-    known_to: tuple[str, ...] = field(init=False)
-
-    def __post_init__(self) -> None:
-        held = {"udb": self.udb, "su": self.su, "eindkomst": self.wages, "ydelse": self.ydelse, "dfdg": self.dfdg}
-        object.__setattr__(self, "known_to", tuple(name for name, data in held.items() if data))
-
-
-@dataclass(frozen=True, slots=True)
-class Company:
-    """A company in CVR, as its newest `name`; `form` is its virksomhedsformkode and `status` the sammensatStatus.
-
-    A number may have a document that was registered by `mistake`, beside the right one, or alone when `name` is None.
-    """
-
-    name: str | None
-    form: int = 80
-    status: str = "NORMAL"
-    mistake: str | None = None
-
-
-SOLE_PROPRIETORSHIP = 10
-"""The virksomhedsformkode of an enkeltmandsvirksomhed, which is named after a person."""
-STOCK_COMPANY = 60
-
-COMPANIES: Mapping[str, Company] = {
-    "11111111": Company("Føtex Ærøskøbing", STOCK_COMPANY),
-    "22222222": Company("Bageriet på Hjørnet ApS"),
-    "33333333": Company("<script>alert('job')</script> & Sønner"),
-    "44444444": Company("Nordjysk Rengøring A/S", STOCK_COMPANY),
-    "55555555": Company("Ålborg Havn"),
-    "66666666": Company("Kæden A/S", STOCK_COMPANY),
-    **{f"6000{n:04}": Company(f"Vikarbureau nr. {n}") for n in range(1, 41)},
-    "70000001": Company("Café Æblet ApS"),
-    "70000002": Company("Cykelsmeden i Gågaden ApS"),
-    "70000003": Company("Taget Tilbage ApS"),
-    "70000004": Company("Fortrudt ApS"),
-    "70000005": Company("Annulleret ApS"),
-    "70000006": Company("Står Ved Magt A/S", STOCK_COMPANY),
-    "70000007": Company("Feriekassen"),
-    "70000008": Company("Store Enheder A/S", STOCK_COMPANY),
-    "70000009": Company("Lønbureauet Tal og Tid A/S", STOCK_COMPANY),
-    "07000001": Company("Nul Først ApS"),
-    "70000010": Company("Yrsa Enkeltmand", SOLE_PROPRIETORSHIP),
-    "70000011": Company("Den Lukkede Butik ApS", status="OPLØST"),
-    "70000012": Company("Rigtigt Registreret ApS", mistake="Fejlregistreret ApS"),
-    "70000013": Company(None, mistake="Aldrig Til ApS"),
-}
-"""CVR number → company; 99999999 is one that CVR does not know."""
-
-
-def education(
-    name: str, status: str, start: str, end: str | None = None, kompetence: str = "KOMPETENCEGIVENDE"
-) -> dict[str, Any]:
-    """An ordinary education in UDB's vocabulary."""
-    return {
-        "type": "UDDANNELSE",
-        "navn": name,
-        "kompetence": kompetence,
-        "status": status,
-        "institution": {"nummer": "280051", "navn": "NEXT Uddannelse"},
-        "startdato": start,
-        **({"slutdato": end} if end else {}),
-    }
-
-
-def special(kind: str, place: str, status: str, start: str, end: str | None = None, **more: str) -> dict[str, Any]:
-    """An FGU or STU in UDB's vocabulary."""
-    return {
-        "type": kind,
-        "navn": f"{kind} forløb",
-        "status": status,
-        "institution": {"nummer": "101497", "navn": place},
-        "startdato": start,
-        **({"slutdato": end} if end else {}),
-        **more,
-    }
-
-
-def su(name: str, start: str, *, kind: str = "UNGDOMSUDDANNELSE", withdrawn: bool = False) -> dict[str, Any]:
-    """A registration in SU's vocabulary."""
-    return {"uddannelsestype": kind, "uddannelse": name, "startdato": start, "annulleret": withdrawn}
-
-
-def benefit(kind: str, start: str, end: str | None, *, job: bool = False) -> dict[str, Any]:
-    """A benefit in the Ydelsesregister's vocabulary, without the CPR number that each repeats."""
-    return {
-        "kyYdelsesIdentifier": f"{kind}-{start}".lower(),
-        "startdato": start,
-        **({"slutdato": end} if end else {}),
-        "ydelsestype": kind,
-        "samtidigJob": job,
-    }
-
-
-LISTS = ("kontaktgrupper", "kalender", "bookingfrister", "stillingsbetegnelser")
-"""The lists of DFDG's answer; `_in` says in which of them an item stands."""
-
-Day = str | InDays
-
-
-def entry(kind: str, title: str, start: Day, end: Day | None = None, *, key: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401
-    """An entry of DFDG's calendar; of one day when no end is given."""
-    days = {"startdato": start, "slutdato": start if end is None else end}
-    return {"_in": "kalender", "id": f"post-{key}", "type": kind, "titel": title, **days, **more}
-
-
-def deadline(
-    key: str, day: Day, *, kind: str = "Jobsamtale", active: bool = True, booked: bool = False
-) -> dict[str, Any]:
-    """A booking deadline in DFDG's vocabulary."""
-    return {
-        "_in": "bookingfrister",
-        "id": f"frist-{key}",
-        "frist": day,
-        "moedetype": kind,
-        "aktiv": active,
-        "booket": booked,
-    }
-
-
-def job_title(title: str, registered: str | None, ended: str | None = None) -> dict[str, Any]:
-    """A title of »Jeg søger job som« in DFDG's vocabulary."""
-    return {"_in": "stillingsbetegnelser", "titel": title, "registreret": registered, "ophoert": ended}
-
-
-def contact_group(number: int, start: Day, end: Day | None = None) -> dict[str, Any]:
-    """A contact group in DFDG's vocabulary."""
-    return {"_in": "kontaktgrupper", "kode": number, "startdato": start, "slutdato": end}
-
-
-def monthly(
-    cvr: str,
-    first: tuple[int, int],
-    last: tuple[int, int],
-    income_type: str = "00",
-    **more: Any,  # noqa: ANN401 - whatever a report may have
-) -> Iterator[Wages]:
-    """A report for each month from `first` to `last` (year, month), both included."""
-    year, month = first
-    while (year, month) <= last:
-        following = date(year + month // 12, month % 12 + 1, 1)
-        yield Wages(cvr, date(year, month, 1), following - timedelta(days=1), income_type, **more)
-        year, month = following.year, following.month
-
-
-def fortnightly(cvr: str, first: tuple[int, int], months: int) -> Iterator[Wages]:
-    """Two reports for each of so many months from `first` (year, month)."""
-    for n in range(months):
-        year, month = first[0] + (first[1] - 1 + n) // 12, (first[1] - 1 + n) % 12 + 1
-        (whole,) = monthly(cvr, (year, month), (year, month))
-        middle = whole.first_day.replace(day=14)
-        yield replace(whole, end=middle)
-        yield replace(whole, start=middle + timedelta(days=1))
-
-
-def days(cvr: str, *periods: tuple[str, str]) -> Iterator[Wages]:
-    """A report for each period of days."""
-    for start, end in periods:
-        yield Wages(cvr, date.fromisoformat(start), date.fromisoformat(end))
-
 
 EXAMPLE = Citizen(
     "6102991234",
     "Alma Eksempel",
     "every section of the page, and an interrupted FGU",
     udb=(
-        education("Htx", "GENNEMFOERT", "2015-08-10", "2018-06-27"),
-        education("Hf", "IGANGVAERENDE", "2022-08-08"),
-        education("Eux", "AFBRUDT", "2019-01-07", "2020-03-31", "ERHVERVSKOMPETENCEGIVENDE"),
-        special("FGU", "FGU Hovedstaden", "AFBRUDT", "2019-08-12", "2020-02-01", speciale="Almen grunduddannelse"),
-        special("STU", "STU Ærø", "GENNEMFOERT", "2020-08-10", "2021-06-25"),
+        *education("Htx", "GENNEMFOERT", "2015-08-10", "2018-06-27"),
+        *education("Hf", "IGANGVAERENDE", "2022-08-08"),
+        *education("Eux", "AFBRUDT", "2019-01-07", "2020-03-31", "ERHVERVSKOMPETENCEGIVENDE"),
+        *special("FGU", "FGU Hovedstaden", "AFBRUDT", "2019-08-12", "2020-02-01", speciale="Almen grunduddannelse"),
+        *special("STU", "STU Ærø", "GENNEMFOERT", "2020-08-10", "2021-06-25"),
     ),
     su=(su("Hf", "2019-08-01"), su("Eux", "2019-01-07"), su("Hf", "2019-08-01")),
     wages=(
@@ -284,33 +56,53 @@ EXAMPLE = Citizen(
         benefit("UDDANNELSESHJAELP", "2021-03-01", None, job=True),
         benefit("SYGEDAGPENGE", "2020-06-01", "2020-07-15"),
     ),
-    dfdg=(
-        contact_group(12, "2022-11-01"),
-        entry("INDSATS", "Praktik hos Bageriet på Hjørnet", month_end(-10), month_end(10), key="alma-1"),
-        entry("FRAVAER", "Ferie", InDays(-40), InDays(-18), key="alma-2"),
-        entry("JOBLOG", "Søgt job: butiksassistent", InDays(-3), key="alma-3"),
-        entry("JOBLOG", "Søgt job: pædagogmedhjælper", InDays(-1), key="alma-4"),
-        entry("JOBLOG", "Søgt job: lagermedarbejder", InDays(0), key="alma-5"),
-        entry(
-            "MOEDE", "Jobsamtale", InDays(-7), key="alma-6", afholdt=True,
-            tekst="<p>Vi har aftalt, at du:</p><ul><li>søger <strong>to job</strong> om ugen</li>"
+    visitering=(
+        dfdg.contact_group(12, "2022-11-01", written="utc"),
+        dfdg.absence("alma-1", dfdg.FERIE, InDays(-40), InDays(-18), "Rejser til Bornholm"),
+    ),
+    kontaktforloeb=(
+        dfdg.meeting(
+            "alma-1", dfdg.JOBSAMTALE, dfdg.At(InDays(-7), "09:00:00"), dfdg.At(InDays(-7), "09:45:00"), afholdt=True,
+            sted="Jobcenter Ærø, Vestergade 1",
+            aftaletekst="<p>Vi har aftalt, at du:</p><ul><li>søger <strong>to job</strong> om ugen</li>"
             '<li>læser mere på <a href="https://jobnet.dk" onclick="alert(1)">Jobnet</a></li></ul>'
             "<script>alert('aftaletekst')</script><p style=\"color:red\">Næste samtale er om en måned.</p>",
         ),
-        entry("MOEDE", "Samtale med din a-kasse", InDays(5), key="alma-7"),
-        deadline("alma-1", InDays(9)),
-        deadline("alma-2", InDays(-2), kind="Rådighedssamtale"),
-        deadline("alma-3", InDays(12), kind="Fællessamtale", booked=True),
-        deadline("alma-4", InDays(20), kind="Sygeopfølgning", active=False),
-        job_title("Pædagogmedhjælper", "2022-12-05"),
-        job_title("Butiksassistent", "2022-05-01", "2022-09-01"),
-        job_title("Lagermedarbejder", None),
-        job_title("Tjener", None, "2022-03-01"),
+        dfdg.meeting("alma-2", dfdg.RAADIGHED, dfdg.At(InDays(5), "13:30:00", "bare"), minutes=30, afholdt=False),
+        dfdg.deadline(dfdg.JOBSAMTALE, InDays(9)),
+        dfdg.deadline(dfdg.RAADIGHED, InDays(-2), dfdg.PASSED),
+        dfdg.deadline(dfdg.FAELLES, InDays(12), dfdg.BOOKED),
+        dfdg.deadline(dfdg.OPFOELGNING, InDays(-1)),
+    ),
+    jobsearch=(
+        dfdg.job_title(dfdg.PAEDAGOGMEDHJAELPER, "2022-12-05", harUddannelse=True, aarSidstBrugt=2022),
+        dfdg.job_title(dfdg.LAGERMEDARBEJDER),
+        dfdg.former_title(dfdg.PAEDAGOGMEDHJAELPER, "2022-12-05", harUddannelse=True, aarSidstBrugt=2022),
+        dfdg.former_title(dfdg.BUTIKSASSISTENT, "2022-05-01", "2022-09-01"),
+        dfdg.former_title(dfdg.TJENER, None, "2022-03-01"),
+    ),
+    borgerindsats=(
+        dfdg.activity("alma-1", "Praktik hos Bageriet på Hjørnet", month_end(-10), month_end(10)),
+        dfdg.job_log(
+            "alma-1",
+            dfdg.task("alma-1", "Søgt job: butiksassistent", InDays(-3), done=True, at="10:15:00"),
+            dfdg.task("alma-2", "Søgt job: pædagogmedhjælper", InDays(-1)),
+            dfdg.task("alma-3", "Søgt job: lagermedarbejder", InDays(0)),
+        ),
     ),
 )  # fmt: skip
 EMPTY = Citizen("6203004235", "Bo Tom", "known to every register, which all hold nothing", (28,))
 UNKNOWN = Citizen(
-    "6304014236", "Carla Ny", "not known to the registers behind DFDG at all", udb=None, su=None, ydelse=None, dfdg=None
+    "6304014236",
+    "Carla Ny",
+    "not known to the registers behind DFDG at all",
+    udb=None,
+    su=None,
+    ydelse=None,
+    visitering=None,
+    kontaktforloeb=None,
+    jobsearch=None,
+    borgerindsats=None,
 )
 JOB_BOUNDARIES = Citizen(
     "6405024237",
@@ -367,7 +159,7 @@ STRANGE_NAMES = Citizen(
     "6808024241",
     "Håkon Ærlig-Øst <b>",
     "names with markup, a company that CVR does not know, and Danish letters everywhere",
-    udb=(education("<script>alert('uddannelse')</script>", "GENNEMFOERT", "2018-08-01", "2021-06-30"),),
+    udb=(*education("<script>alert('uddannelse')</script>", "GENNEMFOERT", "2018-08-01", "2021-06-30"),),
     wages=(
         *monthly("33333333", (2020, 1), (2020, 3)),
         *monthly("99999999", (2021, 1), (2021, 3)),
@@ -379,11 +171,11 @@ UNKNOWN_DATES = Citizen(
     "Ida Ukendt",
     "educations and courses without an end, and a competence that shows nowhere",
     udb=(
-        education("Eud", "GENNEMFOERT", "2018-08-01"),
-        education("Stx", "AFBRUDT", "2017-08-01"),
-        education("Kursus", "GENNEMFOERT", "2016-08-01", "2016-12-31", "INGEN"),
-        special("FGU", "FGU Nord", "IGANGVAERENDE", "2023-01-09"),
-        special("STU", "STU Vest", "IGANGVAERENDE", "2023-02-06"),
+        *education("Eud", "GENNEMFOERT", "2018-08-01"),
+        *education("Stx", "AFBRUDT", "2017-08-01"),
+        *education("Kursus", "GENNEMFOERT", "2016-08-01", "2016-12-31", "INGEN"),
+        *special("FGU", "FGU Nord", "IGANGVAERENDE", "2023-01-09"),
+        *special("STU", "STU Vest", "IGANGVAERENDE", "2023-02-06"),
     ),
 )
 NEARLY_25 = Citizen(
@@ -400,34 +192,17 @@ OUTSIDE = Citizen(
     "outside the target group, with a job that must never be looked up",
     (2,),
     wages=tuple(monthly("44444444", (2024, 1), (2024, 6))),
-    dfdg=(
-        contact_group(2, "2024-07-01"),
-        entry("FRAVAER", "Barsel", InDays(-30), InDays(45), key="karin-1"),
-        entry("MOEDE", "Jobsamtale", InDays(3), key="karin-2"),
-        deadline("karin-1", InDays(0)),
-        job_title("Kok", "2021-02-01"),
+    visitering=(dfdg.contact_group(2, "2024-07-01"), dfdg.absence("karin-1", dfdg.BARSEL, InDays(-30), InDays(45))),
+    kontaktforloeb=(
+        dfdg.meeting(
+            "karin-1", dfdg.JOBSAMTALE, dfdg.At(InDays(3), "10:00:00", "utc"), dfdg.At(InDays(3), "10:45:00", "utc")
+        ),
+        dfdg.deadline(dfdg.JOBSAMTALE, InDays(0)),
     ),
-)
-FLEKSJOB_ENDED = Citizen(
-    "7106064256",
-    "Åse Fleksjob",
-    "contact group 7 ended, and no other is open: the CV is not searchable",
-    (),
-    dfdg=(contact_group(7, "2020-01-01", InDays(-10)), job_title("Kontorassistent", None)),
-)
-FLEKSJOB_AND_ANOTHER = Citizen(
-    "7207074257",
-    "Benny Togrupper",
-    "contact group 7 ended while another was open, and is: the CV is searchable",
-    (2,),
-    dfdg=(contact_group(7, "2020-01-01", InDays(-10)), contact_group(2, "2021-01-01")),
-)
-FLEKSJOB_CHANGED = Citizen(
-    "7308084258",
-    "Dorthe Skift",
-    "contact group 7 ended on the day on which another began: the CV is searchable",
-    (2,),
-    dfdg=(contact_group(7, "2020-01-01", InDays(-10)), contact_group(2, InDays(-10))),
+    jobsearch=(
+        dfdg.job_title(dfdg.KOK, "2021-02-01", aliasIdentifier=dfdg.identifier("alias-kok")),
+        dfdg.former_title(dfdg.KOK, "2021-02-01", aliasIdentifier=dfdg.identifier("alias-kok")),
+    ),
 )
 NOT_JOBS = Citizen(
     "7111054245",
@@ -460,18 +235,18 @@ EVERY_EDUCATION = Citizen(
     "Olga Skolegang",
     "ordinary educations of both competences, and FGU and STU, in every status",
     udb=(
-        education("Smed", "GENNEMFOERT", "2019-08-01", "2022-06-30", "ERHVERVSKOMPETENCEGIVENDE"),
-        education("Tømrer", "IGANGVAERENDE", "2024-08-01", kompetence="ERHVERVSKOMPETENCEGIVENDE"),
-        education("Frisør", "AFBRUDT", "2022-08-01", "2023-01-31", "ERHVERVSKOMPETENCEGIVENDE"),
-        education("Hhx", "GENNEMFOERT", "2016-08-01", "2019-06-28"),
-        education("Stx", "IGANGVAERENDE", "2024-08-01"),
-        education("Hf", "AFBRUDT", "2020-08-01", "2021-02-28"),
-        special("FGU", "FGU Fyn", "GENNEMFOERT", "2020-08-10", "2021-06-25", speciale="Produktionsgrunduddannelse"),
-        special("FGU", "FGU Øst", "AFBRUDT", "2021-08-09", "2021-12-17", speciale="Erhvervsgrunduddannelse"),
-        special("FGU", "FGU Syd", "IGANGVAERENDE", "2022-08-08", speciale="Almen grunduddannelse"),
-        special("STU", "STU Fyn", "AFBRUDT", "2019-08-12", "2020-01-31"),
-        special("STU", "STU Øst", "GENNEMFOERT", "2020-08-10", "2023-06-23"),
-        special("STU", "STU Syd", "IGANGVAERENDE", "2023-08-14"),
+        *education("Smed", "GENNEMFOERT", "2019-08-01", "2022-06-30", "ERHVERVSKOMPETENCEGIVENDE"),
+        *education("Tømrer", "IGANGVAERENDE", "2024-08-01", kompetence="ERHVERVSKOMPETENCEGIVENDE"),
+        *education("Frisør", "AFBRUDT", "2022-08-01", "2023-01-31", "ERHVERVSKOMPETENCEGIVENDE"),
+        *education("Hhx", "GENNEMFOERT", "2016-08-01", "2019-06-28"),
+        *education("Stx", "IGANGVAERENDE", "2024-08-01"),
+        *education("Hf", "AFBRUDT", "2020-08-01", "2021-02-28"),
+        *special("FGU", "FGU Fyn", "GENNEMFOERT", "2020-08-10", "2021-06-25", speciale="Produktionsgrunduddannelse"),
+        *special("FGU", "FGU Øst", "AFBRUDT", "2021-08-09", "2021-12-17", speciale="Erhvervsgrunduddannelse"),
+        *special("FGU", "FGU Syd", "IGANGVAERENDE", "2022-08-08", speciale="Almen grunduddannelse"),
+        *special("STU", "STU Fyn", "AFBRUDT", "2019-08-12", "2020-01-31"),
+        *special("STU", "STU Øst", "GENNEMFOERT", "2020-08-10", "2023-06-23"),
+        *special("STU", "STU Syd", "IGANGVAERENDE", "2023-08-14"),
     ),
 )
 BENEFIT_TYPES = Citizen(
@@ -636,6 +411,22 @@ CVR_DOCUMENTS = Citizen(
         *monthly("70000013", (2023, 7), (2023, 8)),
     ),
 )
+BENEFITS_UNTOLD = Citizen(
+    "8508074270",
+    "Emma Uoplyst",
+    "benefits told by contact group or not at all, with and without a job told, one expected and one unreadable",
+    ydelse=(
+        bare_benefit("2023-01-01", "2023-03-31", kontaktgruppeType=12),
+        bare_benefit("2023-04-01", "2023-06-30", kontaktgruppeType="Modtager af uddannelseshjælp", samtidigJob=False),
+        bare_benefit("2023-10-01", "2023-12-31", kontaktgruppeType="28", samtidigJob=None),
+        bare_benefit("2024-01-01", "2024-01-31", kontaktgruppeType=28, samtidigJob=True),
+        bare_benefit("2024-05-01", "2024-05-31"),
+        bare_benefit("2024-06-01", "2024-06-30", kontaktgruppeType=29, samtidigJob=False),
+        benefit("BORGERLOEN", "2024-08-01", "2024-08-31"),
+        benefit("KONTANTHJAELP", "2099-01-01", None),
+        bare_benefit("2024-02-30", kontaktgruppeType=12),
+    ),
+)
 CPR_CHANGER = Citizen(
     "8104044266",
     "Ejner Skiftet",
@@ -644,46 +435,46 @@ CPR_CHANGER = Citizen(
     answered_as="8104044274",
 )
 
-CITIZENS: tuple[Citizen, ...] = (
-    EXAMPLE,
-    FOUR_JOBS,
-    JOB_BOUNDARIES,
-    STRANGE_NAMES,
-    LONG_HISTORY,
-    BENEFIT_BOUNDARIES,
-    SU_BOUNDARIES,
-    UNKNOWN_DATES,
-    NEARLY_25,
-    NOT_JOBS,
-    EMPTY,
-    UNKNOWN,
-    OUTSIDE,
-    RAW_REPORTS,
-    EVERY_EDUCATION,
-    BENEFIT_TYPES,
-    MONTH_ENDS,
-    SU_FROM_2018,
-    SU_WITHOUT_ATTEMPTS,
-    YOUNG_WITH_ORDER,
-    YOUNG_WITHOUT_ORDER,
-    TURNS_25,
-    FLEKSJOB_ENDED,
-    FLEKSJOB_AND_ANOTHER,
-    FLEKSJOB_CHANGED,
-    TWO_EMPLOYERS_ONE_BUREAU,
-    REVERSED,
-    HOLIDAY_PAY,
-    ADVIS_ALONE,
-    MANY_REPORTS,
-    ONE_UNREADABLE,
-    PERIODS,
-    SE_NUMBERS,
-    SOLE_PROPRIETOR,
-    CVR_DOCUMENTS,
+FGU_CHANGES = Citizen(
+    "8508084270",
+    "Egon Skoleperiode",
+    "one FGU with three admissions, the last of them to another speciality, and in danger of dropping out",
+    udb=(
+        fgu("OPTAGELSE", "2023-08-14", skoleperiode="BA"),
+        fgu("OPTAGELSE", "2024-01-08", skoleperiode="US", speciale="Almen grunduddannelse"),
+        fgu("OPTAGELSE", "2024-08-12", skoleperiode="US", speciale="Produktionsgrunduddannelse"),
+        fgu("FARE_FOR_AFBRUD", "2024-11-04"),
+    ),
 )
-"""Who can log in."""
+NEVER_MET = Citizen(
+    "8609054271",
+    "Fie Udeblevet",
+    "an education that never began, and one that was completed after an interruption",
+    udb=(
+        *education("Kok", "AFBRUDT", "2021-08-09", "2021-08-20", aarsag="Ej mødt"),
+        *education("Hf", "AFBRUDT", "2020-08-10", "2021-03-01"),
+        *education("Hf", "GENNEMFOERT", "2020-08-10", "2023-06-22")[1:],
+    ),
+)
+NOT_SUBSCRIBED = Citizen(
+    "8710064272",
+    "Gro Udenplan",
+    "without an education plan, so that Ungedatabasen takes no subscription",
+    udb_refusal="8066",
+    su=(su("Hf", "2020-08-01"),),
+)
+
+CITIZENS: tuple[Citizen, ...] = (
+    EXAMPLE, FOUR_JOBS, JOB_BOUNDARIES, STRANGE_NAMES, LONG_HISTORY, BENEFIT_BOUNDARIES, SU_BOUNDARIES,
+    UNKNOWN_DATES, NEARLY_25, NOT_JOBS, EMPTY, UNKNOWN, OUTSIDE, RAW_REPORTS, EVERY_EDUCATION, BENEFIT_TYPES,
+    MONTH_ENDS, SU_FROM_2018, SU_WITHOUT_ATTEMPTS, YOUNG_WITH_ORDER, YOUNG_WITHOUT_ORDER, TURNS_25, FLEKSJOB_ENDED,
+    FLEKSJOB_AND_ANOTHER, FLEKSJOB_CHANGED, TWO_EMPLOYERS_ONE_BUREAU, REVERSED, HOLIDAY_PAY, ADVIS_ALONE,
+    MANY_REPORTS, ONE_UNREADABLE, PERIODS, SE_NUMBERS, SOLE_PROPRIETOR, CVR_DOCUMENTS, FGU_CHANGES, NEVER_MET,
+    NOT_SUBSCRIBED, BENEFITS_UNTOLD, OPEN_ENDS, UNKNOWN_WORDS,
+)  # fmt: skip
+"""The citizens who can log in."""
 BY_CPR: Mapping[str, Citizen] = {citizen.cpr: citizen for citizen in (*CITIZENS, CPR_CHANGER)}
-"""All of them, with who stands on no list: a question about a changed number cuts the register off for everybody."""
+"""All citizens, with the one on no list: a question about a changed number cuts the register off for all."""
 
 
 def somebody_else(cpr: str, register: str) -> Citizen:

@@ -1,6 +1,6 @@
-"""A client for the simulators' control endpoint: set faults, mend them, and ask what was received."""
+"""Client of the simulators' control endpoint: sets faults, mends them, and reads the received calls."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
 import httpx
@@ -20,16 +20,18 @@ class Call(BaseModel):
     traceparent: str | None
     status: int | None
     broke_contract: str | None
+    operation: str | None = None
 
 
 class Calls(BaseModel):
-    """What an upstream received; `calls` holds the newest, oldest first."""
+    """Received calls of an upstream; `calls` holds the newest, oldest first, and `writes` those that ask nothing."""
 
     model_config = ConfigDict(frozen=True)
 
     total: int
     by_citizen: dict[str, int]
     calls: list[Call]
+    writes: list[Call]
 
     @property
     def request_ids(self) -> list[str | None]:
@@ -67,11 +69,24 @@ class Control:
         self._http.delete(path).raise_for_status()
 
     def calls(self, upstream: str) -> Calls:
-        """What the upstream received since the last reset."""
+        """The calls that the upstream received since the last reset."""
         return Calls.model_validate(self._http.get(f"{upstream}/calls").raise_for_status().json())
 
+    def expect_token(self, upstream: str, **expected: Any) -> None:  # noqa: ANN401 - see Expected
+        """Makes each call of an upstream show a token that its endpoint issued to this client (`Expected`)."""
+        self._http.put(f"{upstream}/tokens", json=expected).raise_for_status()
+
+    def revoke_tokens(self, upstream: str) -> None:
+        """Revokes every token of an upstream."""
+        self._http.post(f"{upstream}/tokens/revoke").raise_for_status()
+
+    def tokens(self, upstream: str) -> dict[str, int]:
+        """How many requests for a token were `issued` one, and how many `refused`."""
+        counted: dict[str, int] = self._http.get(f"{upstream}/tokens").raise_for_status().json()
+        return counted
+
     def reset(self) -> None:
-        """Mends everything, and forgets what was received."""
+        """Mends all faults, forgets the received calls, and gives each citizen their own contact groups again."""
         self._http.post("reset").raise_for_status()
 
     def citizens(self) -> list[dict[str, Any]]:
@@ -80,11 +95,39 @@ class Control:
         return listed
 
     def bookings(self) -> list[dict[str, Any]]:
-        """The meetings that are booked at the vendor, each with how often it was asked for."""
-        stored: list[dict[str, Any]] = self._http.get("booking_vendor/bookings").raise_for_status().json()
+        """The meetings that are booked: `id`, `citizen`, `wish`, and how often the booking of each was `received`."""
+        stored: list[dict[str, Any]] = self._http.get("kontaktforloeb/bookings").raise_for_status().json()
         return stored
 
-    def reports(self) -> dict[str, dict[str, Any]]:
-        """The fault reports that the booking vendor has, by idempotency key, each with how often it was received."""
-        stored: dict[str, dict[str, Any]] = self._http.get("booking_vendor/reports").raise_for_status().json()
+    def subscriptions(self) -> dict[str, float]:
+        """The citizens who are subscribed at Ungedatabasen, and since how many seconds."""
+        found: dict[str, float] = self._http.get("udb/subscriptions").raise_for_status().json()
+        return found
+
+    def unsubscribe_all(self) -> None:
+        """Ends all subscriptions at Ungedatabasen, and sets back after how long events come."""
+        self._http.delete("udb/subscriptions").raise_for_status()
+
+    def events_after(self, seconds: float) -> None:
+        """From now on, Ungedatabasen has the events of a citizen so long after their subscription."""
+        self._http.put("udb/events-after", json=seconds).raise_for_status()
+
+    def set_contact_groups(self, cpr: str, groups: Iterable[Mapping[str, Any]]) -> None:
+        """From now on, until the next reset, a citizen has these contact groups (`Group`), of which the open are told.
+
+        Raises httpx.HTTPStatusError when they are none, or the citizen is none of the constructed ones.
+        """
+        change = {"cpr": cpr, "groups": [dict(group) for group in groups]}
+        self._http.post("visitering/contact-groups", json=change).raise_for_status()
+
+    def reports(self) -> list[dict[str, Any]]:
+        """The fault reports that the booking vendor has, in the order in which they came: `report` as it was sent.
+
+        With each is its `key`, its `sagsnummer` and how often it was `received`, where the vendor knows keys.
+        """
+        stored: list[dict[str, Any]] = self._http.get("booking_vendor/reports").raise_for_status().json()
         return stored
+
+    def know_keys(self, known: bool = True) -> None:  # noqa: FBT001, FBT002 - a switch
+        """Has the booking vendor honour idempotency keys of fault reports until the next reset, or no longer."""
+        self._http.put("booking_vendor/knows_keys", json=known).raise_for_status()

@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
-from simulators.citizens import COMPANIES, SOLE_PROPRIETORSHIP, STOCK_COMPANY, Company
+from simulators.companies import COMPANIES, SOLE_PROPRIETORSHIP, STOCK_COMPANY, Company
 from simulators.dfdg import DEEP, encoded
 from simulators.faults import Fault, Partial
 from simulators.protocol import Asked, Breach, Protocol, Reply

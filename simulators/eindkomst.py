@@ -2,7 +2,8 @@
 
 Built from what is published of the interface and from nothing of the project's own. A question is held against
 `eindkomst.xsd`, which was written from the same description, and refused as the gateway refuses it. Searches by tax
-month alone are simulated, and about one person at a time.
+month alone are simulated, and about one person at a time. Over 350 lines, since the gateway and the register answer one
+question together.
 """
 
 import re
@@ -17,7 +18,7 @@ from aiohttp import web
 from lxml import etree
 from lxml.etree import _Element as Element
 
-from simulators.citizens import BY_CPR, Wages, somebody_else
+from simulators.citizens import BY_CPR, somebody_else
 from simulators.eindkomst_answer import (
     INCOME_TYPE,
     Outcome,
@@ -29,6 +30,7 @@ from simulators.eindkomst_answer import (
 )
 from simulators.faults import Advis, Broken, Fault, Fejl, Huge, Signature, SoapFault
 from simulators.protocol import Asked, Breach, Protocol, Reply
+from simulators.register_data import Wages
 from simulators.signatures import Signatures
 
 HERE = Path(__file__).parent
@@ -45,7 +47,7 @@ TRANSACTION = "the-transaction"
 MOMENT = "2008-04-01T00:00:00.000Z"
 """Where the transaction's id and the moment of the answer go in an answer that is kept."""
 NOBODY = "0000000000"
-"""The number that stands for one that is not known, and that the published pattern takes."""
+"""The number that stands for an unknown one, and that the published pattern takes."""
 
 _CONSTRUCTED = re.compile(r"(6[1-9]|[78][0-9]|9[01])[0-9]{8}")
 """A replacement number: 60 is added to its day, which the published pattern excludes."""
@@ -104,7 +106,7 @@ class Eindkomst(Protocol):
         self._questions = etree.XMLSchema(file=str(HERE / "eindkomst.xsd"))
         self._numbers = etree.XMLSchema(file=str(HERE / "schemas" / "cpr.xsd"))
         self.signatures = Signatures()
-        """What is expected of questions, and how answers are signed: neither, unless somebody sets it."""
+        """How questions must be, and answers are, signed; not at all unless it is set."""
 
     def understand(self, request: web.Request, body: bytes) -> Asked:
         """The person, the months and the transaction of the envelope."""
@@ -244,7 +246,7 @@ class Eindkomst(Protocol):
 
 
 ONE = Wages("11111111", date(2020, 1, 1), date(2020, 1, 31))
-"""A report for whoever has none, and beside those that somebody has."""
+"""A report for a citizen without any, and beside the others' own."""
 WHOLE = frozenset({
     "empty", "unknown_value", "missing_field", "damaged", "undeclared", "wrong_person", "mixed_people",
 })  # fmt: skip

@@ -1,4 +1,4 @@
-"""What eIndkomst says: the answer of IndkomstOplysningPersonHent, element for element as its schemas are published."""
+"""Answer of IndkomstOplysningPersonHent, element for element as its schemas are published."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -8,7 +8,8 @@ from hashlib import sha256
 from lxml import etree
 from lxml.etree import _Element as Element
 
-from simulators.citizens import BY_CPR, Wages
+from simulators.citizens import BY_CPR
+from simulators.register_data import Wages
 
 SERVICE = "IndkomstOplysningPersonHent"
 _CLASS = "http://rep.oio.dk/skat.dk/eindkomst/class/{}/xml/schemas/20071202/"
@@ -62,7 +63,7 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What an answer says of the call. `at` is an xs:dateTime; `fejl` and `advis` are the codes of such a structure."""
+    """Head of an answer, about the call. `at` is an xs:dateTime; `fejl` and `advis` are codes of such structures."""
 
     transaction_id: str
     at: str
@@ -212,7 +213,7 @@ def field_number(field: int) -> str:
 def _income(report: Wages) -> dict[int, str]:
     day = report.end or report.first_day
     received = f"{day:%Y-%m-%d}-10.15.00.000000"
-    # The CVR number is that of whoever reports; as a number, it has no noughts in front.
+    # The CVR number is the reporter's; as a number, it has no noughts in front.
     cvr = report.reporter or report.cvr
     return {
         1: report.reporter or report.se_number,

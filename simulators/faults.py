@@ -1,4 +1,4 @@
-"""What can be made to go wrong with an upstream while it runs: small models that a control call sends as JSON."""
+"""Faults that can be set at a running upstream: small models that a control call sends as JSON."""
 
 import math
 import random
@@ -24,11 +24,12 @@ class _Fault(BaseModel):
 
     citizen: str | None = Field(default=None, pattern=r"^[0-9]{10}$", description="Only calls about this CPR number")
     share: float = Field(default=1.0, ge=0, le=1, description="The share of those calls that is hit")
+    operation: str | None = Field(default=None, description="Only calls that do this; by default, those that ask")
     times: PositiveInt | None = Field(default=None, description="Mended by itself after so many calls")
 
 
 class Latency(_Fault):
-    """The answer comes later; what else is set happens after the wait."""
+    """The answer comes later; another fault that is set applies after the wait."""
 
     kind: Literal["latency"]
     seconds: NonNegativeFloat | None = Field(default=None, description="A fixed wait")
@@ -56,9 +57,12 @@ class Latency(_Fault):
 class Broken(_Fault):
     """Faults that need nothing more than their name. `reset_after` does what was asked for, and then resets.
 
+    `damaged` is one item among others that cannot be read: a report of eIndkomst whose period has no day, an event of
+    Ungedatabasen without its kind, or an item of one of DFDG's services without a field that it must have.
+
     Of eIndkomst alone: `too_much` refuses more than twelve months at once; `strict_cpr` holds CPR numbers against the
     published pattern, which takes no replacement number; `missing_field` is a form without the income type in every
-    report, `damaged` one report whose period has no day, and `undeclared` elements and attributes of no schema.
+    report, and `undeclared` elements and attributes of no schema.
     """
 
     kind: Literal[
@@ -85,14 +89,14 @@ class Broken(_Fault):
 
 
 class Gone(_Fault):
-    """The port refuses every connection until it is mended, whoever is asked about."""
+    """The port refuses every connection until it is mended, whichever citizen a call is about."""
 
     kind: Literal["gone"]
 
     @model_validator(mode="after")
     def _is_for_everybody(self) -> Self:
-        if self.citizen is not None or self.times is not None or self.share < 1:
-            raise ValueError("a port is gone for every call: no citizen, share or times")
+        if self.citizen is not None or self.operation is not None or self.times is not None or self.share < 1:
+            raise ValueError("a port is gone for every call: no citizen, operation, share or times")
         return self
 
 
@@ -214,11 +218,11 @@ class FaultSet:
         """Whether connections are to be refused."""
         return any(isinstance(fault, Gone) for fault in self._faults)
 
-    def draw(self, citizen: str | None) -> tuple[float, Fault | None]:
+    def draw(self, citizen: str | None, operation: str | None = None) -> tuple[float, Fault | None]:
         """For one call: how many seconds to wait first, and which other fault hits it, if any does."""
         wait = 0.0
         for index, fault in enumerate(self._faults):
-            if fault.citizen not in {None, citizen} or random.random() >= fault.share:
+            if fault.operation != operation or fault.citizen not in {None, citizen} or random.random() >= fault.share:
                 continue
             if fault.times is not None and self._used.get(index, 0) >= fault.times:
                 continue

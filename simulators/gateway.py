@@ -1,4 +1,4 @@
-"""A TLS gateway in front of a simulator: takes nobody without a certificate of the authority that it trusts.
+"""TLS gateway in front of a simulator: refuses clients without a certificate of the authority that it trusts.
 
 With threads and not with asyncio, whose server closes the connection before the alert is out; a gateway sends it, and
 hears the client out, so that no reset overtakes it.
@@ -55,7 +55,7 @@ class Gateway:
         with self._noted:
             return self._noted.wait_for(lambda: len(self.handshakes) >= handshakes, seconds)
 
-    def _note(self, *, taken: bool, shown: str = "") -> None:
+    def _record(self, *, taken: bool, shown: str = "") -> None:
         with self._noted:
             self.handshakes.append(taken)
             if shown:
@@ -69,7 +69,7 @@ class Gateway:
 
     @property
     def url(self) -> str:
-        """Where it is called: with the path of what is behind it."""
+        """Its address, with the path of the simulator behind it."""
         return f"https://127.0.0.1:{self.port}{self._path}"
 
     def __enter__(self) -> Self:
@@ -87,10 +87,10 @@ class Gateway:
             try:
                 secured.do_handshake()
             except OSError:
-                self._note(taken=False)
+                self._record(taken=False)
                 _hear_out(secured)
                 return
-            self._note(taken=True, shown=_common_name(secured))
+            self._record(taken=True, shown=_common_name(secured))
             with suppress(OSError), socket.create_connection(self._behind) as plain:
                 self._pass_on(secured, plain)
 

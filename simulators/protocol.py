@@ -1,4 +1,4 @@
-"""What an upstream's protocol has to supply, so that one server can speak all of them and break each in every way."""
+"""Interface of an upstream's protocol, by which one server speaks all of them and breaks each in every way."""
 
 import re
 from abc import ABC, abstractmethod
@@ -23,10 +23,12 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a call asks for: about whom (None where no person is meant), and the parsed question."""
+    """Parsed question of a call, and the citizen that it is about (None where it is about none)."""
 
     citizen: str | None
     question: object = None
+    operation: str | None = None
+    """What a call does where an upstream does several things; None is its one question."""
 
 
 class Breach(Exception):
@@ -53,6 +55,8 @@ class Protocol(ABC):
     also: frozenset[tuple[str, str]] = frozenset()
     content_type = "application/json"
     own_faults: frozenset[str] = frozenset()
+    operations: frozenset[str] = frozenset()
+    """What can be done beside asking the one question; a fault is for the question unless it names one of these."""
     is_about_citizens = True
     is_asked_for_months = False
 
@@ -77,7 +81,7 @@ class Protocol(ABC):
         return True
 
     def broken(self, fault: Fault, asked: Asked) -> Reply:
-        """What the upstream says when this fault hits it."""
+        """The upstream's answer under this fault."""
         if isinstance(fault, NotFound):
             return self.refusal(404, fault.kode or "not found")
         return Reply(self.variants(asked)[fault.kind], self.content_type)
@@ -88,12 +92,22 @@ class Protocol(ABC):
             return f"{self.name} has no {fault.kind}"
         if fault.citizen is not None and not self.is_about_citizens:
             return f"{self.name} is not asked about citizens"
+        if fault.operation is not None and fault.operation not in self.operations:
+            return f"{self.name} has no operation {fault.operation}"
         if isinstance(fault, Huge) and fault.over_months is not None and not self.is_asked_for_months:
             return f"{self.name} is not asked for months"
         return None
 
+    def has(self, method: str, path: str) -> bool:
+        """Whether there is anything at an address."""
+        return (method, path) in {(self.method, self.path), *self.also}
+
+    def writes(self, request: web.Request) -> bool:  # noqa: ARG002 - most only ask
+        """Whether a call changes something at the upstream, and asks nothing."""
+        return False
+
     def forget(self) -> None:  # noqa: B027 - most remember nothing
-        """Forgets what earlier calls have left."""
+        """Forgets the state of earlier calls."""
 
 
 def cpr_number(text: str | None, where: str) -> str:

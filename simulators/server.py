@@ -13,15 +13,19 @@ from typing import Any
 from aiohttp import web
 from pydantic import ValidationError
 
+from domain.cpr import LOOKS_LIKE_CPR
+from simulators import contact_groups, tokens
 from simulators.booking_vendor import BookingVendor
+from simulators.dfdg_services import Kontaktforloeb, Visitering
 from simulators.faults import FAULTS, Broken, Fault, FaultSet, Huge, NotFound, Status
 from simulators.protocol import Asked, Breach, Protocol, Reply
+from simulators.ungedata import Ungedata
 
 KEPT_CALLS = 10_000
 MEBIBYTE = 1024 * 1024
 CHUNK_BYTES = 64 * 1024
 LONGEST_REQUEST_ID = 46
-_CPR_LIKE = re.compile(r"(?<!\d)\d{6}-?\d{4}(?!\d)")
+_GUID = re.compile(r"\b[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\b")
 
 
 class UpstreamServer:
@@ -30,15 +34,18 @@ class UpstreamServer:
     def __init__(self, protocol: Protocol, host: str, port: int) -> None:
         self.protocol = protocol
         self.faults = FaultSet()
+        self.tokens = tokens.TokenEndpoint()
         self._host = host
         self._port = port
         self._total = 0
         self._by_citizen: Counter[str] = Counter()
         self._calls: deque[dict[str, Any]] = deque(maxlen=KEPT_CALLS)
+        self._writes: deque[dict[str, Any]] = deque(maxlen=KEPT_CALLS)
         self._site: web.TCPSite | None = None
         self._reserved: socket.socket | None = None
         app = web.Application(client_max_size=64 * 1024)
         app.add_routes(control_routes("/__sim__", self))
+        app.router.add_post(tokens.PATH, self.tokens.serve)
         app.router.add_route("*", "/{path:.*}", self._serve)
         # Nothing here is worth finishing: what hangs is ended with its connection, and at once when we stop.
         self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1, access_log=None)
@@ -76,14 +83,21 @@ class UpstreamServer:
             await self._listen()
 
     def received(self) -> dict[str, Any]:
-        """What was received since it was last forgotten."""
-        return {"total": self._total, "by_citizen": dict(self._by_citizen), "calls": list(self._calls)}
+        """The calls received since the last reset; those that change something are `writes`, and not counted."""
+        return {
+            "total": self._total,
+            "by_citizen": dict(self._by_citizen),
+            "calls": list(self._calls),
+            "writes": list(self._writes),
+        }
 
     def forget(self) -> None:
-        """Forgets what was received."""
+        """Forgets the received calls."""
         self._total = 0
         self._by_citizen.clear()
         self._calls.clear()
+        self._writes.clear()
+        self.tokens.forget()
         self.protocol.forget()
 
     async def _listen(self) -> None:
@@ -94,7 +108,7 @@ class UpstreamServer:
             self._port = self._runner.addresses[0][1]
 
     def _reserve(self) -> None:
-        """Keeps the port while nobody listens there, so that the system gives it to no connection of a client."""
+        """Keeps the port while no server listens there, so that the system gives it to no client's connection."""
         self._reserved = socket.socket(socket.AF_INET6 if ":" in self._host else socket.AF_INET)
         self._reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._reserved.bind((self._host, self._port))
@@ -107,24 +121,29 @@ class UpstreamServer:
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         if self.faults.gone:
             return _reset(request)
-        call = self._note(request)
+        call = self._record(request)
         body = await request.read()
+        if not self.tokens.admits(request):
+            call["status"] = 401
+            return tokens.refusal()
         try:
             asked = self._understood(request, body)
         except Breach as breach:
             call["broke_contract"] = breach.what
             return self._sent(call, self.protocol.refusal(breach.status, breach.what))
+        call["operation"] = asked.operation
         if asked.citizen is not None:
             call["citizen"] = asked.citizen
-            self._by_citizen[asked.citizen] += 1
-        wait, fault = self.faults.draw(asked.citizen)
+            if asked.operation is None:
+                self._by_citizen[asked.citizen] += 1
+        wait, fault = self.faults.draw(asked.citizen, asked.operation)
         if wait:
             await asyncio.sleep(wait)
         if fault is None or not self.protocol.concerns(fault, asked):
             return self._sent(call, self.protocol.answer(asked))
         return await self._broken(request, call, asked, fault)
 
-    def _note(self, request: web.Request) -> dict[str, Any]:
+    def _record(self, request: web.Request) -> dict[str, Any]:
         call: dict[str, Any] = {
             "at": time.time(),
             "request_id": request.headers.get("x-requestId"),
@@ -132,16 +151,20 @@ class UpstreamServer:
             "traceparent": request.headers.get("traceparent"),
             "status": None,
             "broke_contract": None,
+            "operation": None,
         }
-        self._total += 1
-        self._calls.append(call)
+        if self.protocol.writes(request):
+            self._writes.append(call)
+        else:
+            self._total += 1
+            self._calls.append(call)
         return call
 
     def _understood(self, request: web.Request, body: bytes) -> Asked:
-        if _CPR_LIKE.search(request.path_qs):
+        # In a GUID, such digits are chance.
+        if LOOKS_LIKE_CPR.search(_GUID.sub("", request.path_qs)):
             raise Breach("a CPR number in the URL")
-        protocol = self.protocol
-        if (request.method, request.path) not in {(protocol.method, protocol.path), *protocol.also}:
+        if not self.protocol.has(request.method, request.path):
             raise Breach(f"not {self.protocol.method} {self.protocol.path}", 404)
         if not 0 < len(request.headers.get("x-requestId", "")) <= LONGEST_REQUEST_ID:
             raise Breach("x-requestId is missing or too long")
@@ -156,7 +179,7 @@ class UpstreamServer:
     async def _broken(
         self, request: web.Request, call: dict[str, Any], asked: Asked, fault: Fault
     ) -> web.StreamResponse:
-        """What a fault does to a call: with the connection, to the HTTP answer, or to what the answer says."""
+        """Applies a fault to a call: to the connection, the HTTP answer, or the answer's content."""
         match fault:
             case Broken(kind="reset"):
                 return _reset(request)
@@ -194,9 +217,12 @@ class UpstreamServer:
     async def _half(
         self, request: web.Request, call: dict[str, Any], reply: Reply, *, hang: bool
     ) -> web.StreamResponse:
-        """Promises the whole answer and sends half of it, then nothing more, or the end of the connection."""
+        """Promises the whole answer and sends half of it, then nothing more, or the end of the connection.
+
+        Of an empty answer it promises one byte.
+        """
         call["status"] = reply.status
-        headers = {"Content-Type": reply.content_type, "Content-Length": str(len(reply.body))}
+        headers = {"Content-Type": reply.content_type, "Content-Length": str(len(reply.body) or 1)}
         response = web.StreamResponse(status=reply.status, headers=headers)
         await response.prepare(request)
         await response.write(reply.body[: len(reply.body) // 2])
@@ -279,21 +305,68 @@ def control_routes(prefix: str, server: UpstreamServer) -> list[web.RouteDef]:
         web.delete(f"{prefix}/faults", mend),
         web.get(f"{prefix}/calls", calls),
         web.delete(f"{prefix}/calls", forget),
+        *tokens.control_routes(prefix, server.tokens),
         *_vendor_routes(prefix, server.protocol),
+        *_udb_routes(prefix, server.protocol),
+        *_booking_routes(prefix, server.protocol),
+        *contact_groups.control_routes(
+            prefix, server.protocol.groups if isinstance(server.protocol, Visitering) else None
+        ),
     ]
 
 
 def _vendor_routes(prefix: str, protocol: Protocol) -> list[web.RouteDef]:
-    """What the booking vendor has."""
+    """The booking vendor's reports."""
 
     async def reports(_: web.Request) -> web.Response:
         if not isinstance(protocol, BookingVendor):
             raise web.HTTPNotFound
         return web.json_response(protocol.reports)
 
-    async def bookings(_: web.Request) -> web.Response:
+    async def knows_keys(request: web.Request) -> web.Response:
         if not isinstance(protocol, BookingVendor):
             raise web.HTTPNotFound
-        return web.json_response(list(protocol.bookings.values()))
+        protocol.knows_keys = await request.json() is True
+        return web.Response(status=204)
 
-    return [web.get(f"{prefix}/reports", reports), web.get(f"{prefix}/bookings", bookings)]
+    return [
+        web.get(f"{prefix}/reports", reports),
+        web.put(f"{prefix}/knows_keys", knows_keys),
+    ]
+
+
+def _booking_routes(prefix: str, protocol: Protocol) -> list[web.RouteDef]:
+    """The meetings that are booked at Kontaktforloeb."""
+
+    async def bookings(_: web.Request) -> web.Response:
+        if not isinstance(protocol, Kontaktforloeb):
+            raise web.HTTPNotFound
+        return web.json_response(protocol.bookings())
+
+    return [web.get(f"{prefix}/bookings", bookings)]
+
+
+def _udb_routes(prefix: str, protocol: Protocol) -> list[web.RouteDef]:
+    """Ungedatabasen's subscriptions, and how long after one the events come."""
+
+    def service() -> Ungedata:
+        if not isinstance(protocol, Ungedata):
+            raise web.HTTPNotFound
+        return protocol
+
+    async def subscriptions(_: web.Request) -> web.Response:
+        return web.json_response(service().subscribed())
+
+    async def unsubscribe(_: web.Request) -> web.Response:
+        service().unsubscribe_all()
+        return web.Response(status=204)
+
+    async def events_after(request: web.Request) -> web.Response:
+        service().events_after = float(await request.json())
+        return web.Response(status=204)
+
+    return [
+        web.get(f"{prefix}/subscriptions", subscriptions),
+        web.delete(f"{prefix}/subscriptions", unsubscribe),
+        web.put(f"{prefix}/events-after", events_after),
+    ]

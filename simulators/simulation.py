@@ -13,23 +13,31 @@ from simulators.booking_vendor import BookingVendor
 from simulators.citizens import CITIZENS
 from simulators.control import Control
 from simulators.cvr import Cvr
-from simulators.dfdg import Dfdg, Su, Udb, Ydelse
+from simulators.dfdg import Su, Ydelse
+from simulators.dfdg_services import services
 from simulators.eindkomst import Eindkomst
 from simulators.server import UpstreamServer, control_routes
 from simulators.signatures import Signatures
+from simulators.ungedata import Ungedata
 
 CONTROL = "control"
 
 
 class Servers:
-    """The upstreams' servers, within one event loop. `ports` are by upstream, or `control`; any free one by default."""
+    """The upstreams' servers, within one event loop. `ports` are by upstream, or `control`; any free one by default.
 
-    def __init__(self, host: str = "127.0.0.1", ports: Mapping[str, int] | None = None) -> None:
+    `events_after` is how many seconds after a subscription Ungedatabasen has events.
+    """
+
+    def __init__(
+        self, host: str = "127.0.0.1", ports: Mapping[str, int] | None = None, events_after: float = 0.0
+    ) -> None:
         self._host = host
         self._ports = dict(ports or {})
         self.eindkomst = Eindkomst()
-        vendor = BookingVendor()
-        protocols = (Udb(), Su(), self.eindkomst, Cvr(), Ydelse(), Dfdg(vendor.meetings), vendor)
+        protocols = (
+            Ungedata(events_after), Su(), self.eindkomst, Cvr(), Ydelse(), *services(), BookingVendor(),
+        )  # fmt: skip
         self.upstreams = {
             protocol.name: UpstreamServer(protocol, host, self._ports.get(protocol.name, 0)) for protocol in protocols
         }
@@ -65,7 +73,7 @@ class Servers:
         await self._control.cleanup()
 
     async def _reset(self, request: web.Request) -> web.Response:
-        """Mends everything, and forgets what was received."""
+        """Mends all faults, and forgets the received calls."""
         for server in self.upstreams.values():
             server.forget()
         return await self._mend(request)
@@ -120,6 +128,6 @@ class Simulation:
 
 
 async def _citizens(_: web.Request) -> web.Response:
-    """What a log-in needs to know of the constructed citizens."""
+    """The constructed citizens, as the log-in page needs them."""
     shown = ("cpr", "name", "about", "contact_groups", "education_order", "known_to")
     return web.json_response([{name: asdict(citizen)[name] for name in shown} for citizen in CITIZENS])

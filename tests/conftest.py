@@ -10,34 +10,60 @@ from celery import Celery
 from structlog.testing import capture_logs
 
 from config.settings import PREFIX, Settings, load
-from ops.local import RedisServer
-from tests.support import app_for_environment
-from workers.runtime import Services
+from demo.installation import DEMO_TIMES, RedisServer
+from registerbro.services import Services
+from registerbro.storage.redis_client import Client, connect
+from tests.redis_keys import left_behind
+from tests.support import app_for_environment, examples
 
 PEPPER = "a pepper for tests alone"
 SEALING_KEY = base64.urlsafe_b64encode(b"k" * 32).decode()
 
 # A property is about what holds, not about how fast it is tried on a busy machine.
-hypothesis.settings.register_profile("project", deadline=None)
+hypothesis.settings.register_profile("project", deadline=None, max_examples=examples(100))
 hypothesis.settings.load_profile("project")
 
 MakeSettings = Callable[..., Settings]
 
-WHOLE = (
-    "audit/test_whole.py", "browser", "chaos/test_refusals.py", "chaos/test_reports.py", "fuzz/test_bombs.py",
-    "hostile", "leak/test_check.py", "ops/test_breaker.py", "ops/test_cli.py", "ops/test_console.py",
-    "ops/test_demo.py", "ops/test_doctor.py", "ops/test_keys.py", "ops/test_reports.py", "ops/test_status.py",
-    "portal/test_server.py", "scaling", "smoke", "test_flower.py", "test_worker.py", "transport/test_workers.py",
-)  # fmt: skip
-"""Where the tests are that start many processes: two thirds of the time, and one in twenty of the tests."""
+SYSTEM = {
+    "bench/test_harness.py": {"test_whatever_a_measurement_started_ends_with_it"},
+    "cli/test_breaker.py": {"test_one_citizen_cuts_a_register_off_once_and_not_for_ever"},
+    "cli/test_session.py": set(),
+    "registerbro/messaging/test_backlog.py": {"test_beat_itself_sends_nothing_to_a_queue_that_is_long"},
+    "registerbro/storage/coordination/test_queue_liveness.py": {
+        "test_a_queue_whose_tasks_are_carried_out_is_consumed_also_without_beat",
+    },
+    "registerbro/telemetry/test_trace.py": {
+        "test_the_trace_of_a_request_reaches_the_register_and_each_step_is_recorded_without_a_citizen",
+        "test_without_an_endpoint_nothing_is_recorded_and_the_logs_can_be_joined_all_the_same",
+    },
+    "test_contracts.py": set(),
+    "workers/booking_vendor/test_tasks.py": {
+        "test_after_seven_days_of_outage_it_is_given_up_listed_and_delivered_by_replay",
+    },
+    "workers/process/test_beat.py": {
+        "test_over_three_days_in_which_summer_time_begins_or_ends_each_minute_has_its_messages",
+    },
+    "workers/eindkomst/test_oracle.py": {
+        "test_the_answers_that_are_drawn_reach_everything_that_they_are_drawn_for",
+    },
+}
+"""Tests beside `system/` that start an installation, or take long: by file; of a file without names, all."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks those as `whole`, so that a run may go without them."""
+    """Marks what belongs to the system tier, and the properties, which that tier tries with more examples."""
     here = Path(__file__).parent
     for item in items:
-        if item.path.is_relative_to(here) and item.path.relative_to(here).as_posix().startswith(WHOLE):
-            item.add_marker("whole")
+        if not item.path.is_relative_to(here):
+            continue
+        path = item.path.relative_to(here).as_posix()
+        listed = SYSTEM.get(path)
+        if path.startswith("system/") or (listed is not None and (not listed or item.originalname in listed)):
+            item.add_marker("system")
+        drawn = getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
+        if drawn or path == "portal/api/test_contract.py":
+            item.add_marker("property")
 
 
 @pytest.fixture
@@ -45,6 +71,14 @@ def logged():
     """Every event that is logged."""
     with capture_logs() as events:
         yield events
+
+
+@pytest.fixture
+def rules_file(tmp_path: Path) -> Path:
+    """A rules file that changes nothing yet."""
+    path = tmp_path / "rules.toml"
+    path.write_text("# the default ones\n", encoding="utf-8")
+    return path
 
 
 @pytest.fixture(scope="session")
@@ -58,12 +92,18 @@ def redis_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str
 
 
 @pytest.fixture
-def empty_redis(redis_servers: dict[str, RedisServer]) -> dict[str, RedisServer]:
-    """The three servers with nothing in them."""
+def empty_redis(
+    redis_servers: dict[str, RedisServer], request: pytest.FixtureRequest
+) -> Iterator[dict[str, RedisServer]]:
+    """The three servers with nothing in them; at the end, every key there is one that some service may touch."""
     for server in redis_servers.values():
         with server.client() as client:
             client.flushall()
-    return redis_servers
+    yield redis_servers
+    # The tests of the transport name queues of their own.
+    for role, server in redis_servers.items() if "transport" not in str(request.path) else ():
+        if found := left_behind(role, server):
+            pytest.fail(f"no service may touch these keys on the {role}'s server: {found}")
 
 
 @pytest.fixture
@@ -98,6 +138,8 @@ def make_settings(
             "AUDIT_DIR": str(audit_dir),
             # Tests run as whoever they run as, in a container as its root.
             "OPERATOR": "tester",
+            # The simulators have a citizen's events with the subscription.
+            **DEMO_TIMES,
         } | own
         for name in [name for name in values if f"{name}_FILE" in own]:
             del values[name]
@@ -120,6 +162,27 @@ def app(make_settings: MakeSettings) -> Celery:
     """The Celery app, whose broker is the test's own: its tasks are published there, and stay until somebody looks."""
     make_settings()
     return app_for_environment()
+
+
+@pytest.fixture
+async def cache(empty_redis: dict[str, RedisServer]) -> AsyncIterator[Client]:
+    """A client of the cache, in the test's own event loop."""
+    async with connect(empty_redis["cache"].url) as client:
+        yield client
+
+
+@pytest.fixture
+async def coordination(empty_redis: dict[str, RedisServer]) -> AsyncIterator[Client]:
+    """A client of the broker's server, on which processes agree with one another."""
+    async with connect(empty_redis["broker"].url) as client:
+        yield client
+
+
+@pytest.fixture
+async def ledger(empty_redis: dict[str, RedisServer]) -> AsyncIterator[Client]:
+    """A client of the ledger, without the promises of `Ledger`."""
+    async with connect(empty_redis["ledger"].url) as client:
+        yield client
 
 
 @pytest.fixture

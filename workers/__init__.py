@@ -1,1 +1,1 @@
-"""The worker pool: fetches the registers, normalises them and keeps the result for the portal."""
+"""Workers: Celery tasks that fetch the registers, normalise their answers and store them for the portal."""

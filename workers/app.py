@@ -6,43 +6,36 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from celery import Celery, signals
+from celery import signals
 
 from config import celery as celery_config
 from config import logging
-from config.settings import SettingsError, environment_problems, settings, without_credentials
-from workers import audit, collector, control, metrics, pool, queues, runtime, schedule, trace, tracing, transport
-from workers.connections import REDIS_DOWN
-from workers.defects import Task
-from workers.eindkomst.security import Security
-from workers.resilience.certificates import Certificates
-from workers.trace import Kind
+from config.settings import SettingsError, environment_problems, settings
+from domain.overview import JOBSEARCH
+from registerbro import audit_log, gc_tuning, rules
+from registerbro.messaging.celery_app import app
+from registerbro.storage.redis_client import REDIS_DOWN
+from registerbro.telemetry import metrics, otel, trace
+from registerbro.telemetry.trace import Kind
+from registerbro.upstreams.certificates import Certificates
+from registerbro.upstreams.ws_security import Security
+from workers.jobsearch import job_titles
+from workers.process import beat_schedule, current, event_batching, remote_control, restart_log
 
 log = structlog.get_logger()
 
-if settings().broker_transport == "atomic":
-    transport.install()
-# Flower reads its options there, unless somebody names another file: it must not come up open to everybody.
+# Flower reads its options there, unless another file is named: it must not come up without a log-in.
 os.environ.setdefault("FLOWER_CONF", str(Path(__file__).with_name("flower.py")))
 
 
-class App(Celery):  # type: ignore[misc] # it has no types
-    """Celery's app, whose configuration tells where the broker is; its connections alone know the password."""
-
-    def _connection(self, url: str, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - Celery's own
-        real = settings().broker_url.get_secret_value()
-        return super()._connection(real if url == without_credentials(real) else url, *args, **kwargs)
-
-
-app = App("registerbro", task_cls=Task)
-app.config_from_object(celery_config.configuration(settings()) | {"beat_schedule": schedule.entries()})
-app.steps["consumer"].add(pool.EventsTogether)
-app.set_default()  # "current" is per thread, and messages are sent from several
+app.conf.beat_schedule = beat_schedule.entries()
+app.steps["consumer"].add(event_batching.EventBatcher)
 
 
 @signals.setup_logging.connect
 def _set_up_logging(**_: object) -> None:
     logging.configure(settings().log_level)
+    restart_log.limit()
 
 
 def _check_certificates(name: str) -> None:
@@ -55,7 +48,7 @@ def _check_certificates(name: str) -> None:
 
 @signals.worker_init.connect
 def _open_runtime(sender: Any, **_: object) -> None:  # noqa: ANN401 - Celery's worker, which has no types
-    """Opens what the process owns, once it is known to have what its queues need."""
+    """Opens the process's services, once its settings are known to suffice for its queues."""
     for problem in environment_problems():
         log.warning("setting_unknown", setting=problem)
     asks = False
@@ -65,16 +58,21 @@ def _open_runtime(sender: Any, **_: object) -> None:  # noqa: ANN401 - Celery's 
             if consumed & set(queues):
                 settings().require(name)
                 _check_certificates(name)
+                if name == JOBSEARCH:
+                    job_titles.current(settings().jobsearch)
                 if settings().upstream(name).looks_up_citizens:
                     asks = True
-                    audit.usable(settings())
-        _at_end.callback(tracing.enable(settings(), "registerbro-worker"))
+                    audit_log.usable(settings())
+        rules.usable(settings())
+        _at_end.callback(otel.enable(settings(), "registerbro-worker"))
     except SettingsError as error:
         raise SystemExit(f"registerbro: {error}") from None
-    process = runtime.open(settings())
+    process = current.open(settings())
+    # Opened now, so that a file that is refused later leaves these in force.
+    process.services.rules.now()
     process.submit(process.services.overrides.keep_moving())
     if asks:
-        process.submit(process.services.journal.keep_tidy())
+        process.submit(process.services.audit_log.keep_tidy())
     if consumed & set(celery_config.WORKERS[celery_config.BOOKING_VENDOR]):
         try:
             process.run(process.services.ledger.check())
@@ -84,13 +82,21 @@ def _open_runtime(sender: Any, **_: object) -> None:  # noqa: ANN401 - Celery's 
 
 
 @signals.worker_init.connect
-def _only_answer(sender: Any, **_: object) -> None:  # noqa: ANN401 - Celery's worker, which has no types
-    """What others say on the broker moves this worker to nothing but an answer."""
+def _restrict_remote_control(sender: Any, **_: object) -> None:  # noqa: ANN401 - Celery's worker, which has no types
+    """Restricts remote control: a message from another process makes this worker answer, and do nothing else."""
     try:
-        control.restrict(settings().remote_control)
+        remote_control.restrict(settings().remote_control)
     except SettingsError as error:
         raise SystemExit(f"registerbro: {error}") from None
-    control.leave_others_alone(sender.options)
+    remote_control.leave_others_alone(sender.options)
+
+
+@signals.beat_init.connect
+def _check_rules(**_: object) -> None:
+    try:
+        rules.usable(settings())
+    except SettingsError as error:
+        raise SystemExit(f"registerbro: {error}") from None
 
 
 @signals.worker_init.connect
@@ -102,15 +108,9 @@ def _serve_metrics(**_: object) -> None:
         raise SystemExit(f"registerbro: {error}") from None
 
 
-@signals.before_task_publish.connect
-def _stamp(headers: dict[str, Any], **_: object) -> None:
-    queues.stamp(headers)
-    trace.inject(headers)
-
-
 _at_end = ExitStack()
 _running: dict[str, ExitStack] = {}
-"""The spans of the tasks that run, by task id: Celery tells of a task's beginning and of its end, in its thread."""
+"""Open spans of running tasks, by task id: Celery signals a task's start and its end, in its thread."""
 
 
 @signals.task_prerun.connect
@@ -126,12 +126,12 @@ def _close_span(task_id: str, **_: object) -> None:
 
 
 @signals.worker_ready.connect
-def _tell_that_it_is_ready(sender: Any, **_: object) -> None:  # noqa: ANN401 - Celery's consumer
-    collector.settle()
+def _log_ready(sender: Any, **_: object) -> None:  # noqa: ANN401 - Celery's consumer
+    gc_tuning.settle()
     log.info("worker_ready", queues=sorted(sender.app.amqp.queues.consume_from))
 
 
 @signals.worker_shutdown.connect
 def _close_runtime(**_: object) -> None:
-    runtime.close()
+    current.close()
     _at_end.close()

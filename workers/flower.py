@@ -1,8 +1,7 @@
-"""Flower's configuration, read by `celery -A workers.app flower`: who looks has signed in, and can change nothing.
+"""Flower's configuration, read by `celery -A workers.app flower`: viewers log in, and can change nothing.
 
-Flower serves its own /metrics to everybody who can reach its port, so that page is taken away: the same metrics are
-where every process's are, at METRICS_HOST and METRICS_PORT. This file is run, not imported: its names are Flower's
-options.
+Flower serves its own /metrics without a log-in, so that page is removed: the same metrics are at METRICS_HOST and
+METRICS_PORT, as every process's. This file is run, not imported: its names are Flower's options.
 """
 
 import sys
@@ -12,7 +11,7 @@ from flower import urls
 
 from config import logging as our_logging
 from config.settings import SettingsError, settings
-from workers import metrics
+from registerbro.telemetry import metrics
 
 our_logging.configure(settings().log_level)
 try:

@@ -1,4 +1,4 @@
-"""Takes the README's screenshots from a demo that was just started: `python docs/screenshots/make.py URL`."""
+"""Screenshots for docs/portal.md and the README, taken from a fresh demo: `python docs/screenshots/make.py URL`."""
 
 import argparse
 import os
@@ -10,13 +10,16 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect, sync_playwright
 
-from portal.web import texts
+from demo.reference_portal import texts
 
 SIZES = {"wide": (1280, 900), "telephone": (390, 844)}
 READY = "Alma Eksempel"
 DOWN = {"wide": "Esther Ydelse", "telephone": "Per Forsørget"}
-"""Who comes for the first time when a register is down; what is known of somebody would still be shown."""
-BROKEN = "eindkomst"
+"""Citizens whose first visit meets a register that is down: of others the page would show the kept data."""
+BROKEN, PART = "eindkomst", "visitering"
+"""The register that is down for a section of the page, and the one for a part of the calendar."""
+PART_DOWN = {"wide": "Thea Åbenende", "telephone": "Karin Udenfor"}
+"""Citizens of whose calendar the other parts have something."""
 FILLED_WITHIN_MS = 30_000
 REPORT = "Kalenderen viser ingen ledige tider i uge 12, og siden siger fejl 4769. "
 
@@ -48,8 +51,10 @@ def main() -> int:
                 print(path)
 
             _ready(page, url, take)
-            with _down(page, url):
+            with _down(page, url, BROKEN):
                 _unavailable(page, url, DOWN[name], take)
+            with _down(page, url, PART):
+                _part_down(page, url, PART_DOWN[name], take)
             _full(page, url, take)
             _calendar(page, url, take)
             _booking(page, url, take)
@@ -89,6 +94,13 @@ def _calendar(page: Page, url: str, take: Callable[[str], None]) -> None:
     take("calendar")
 
 
+def _part_down(page: Page, url: str, name: str, take: Callable[[str], None]) -> None:
+    _log_in(page, url, name, "/kalender")
+    expect(page.get_by_text(texts.UNAVAILABLE).first).to_be_visible(timeout=FILLED_WITHIN_MS)
+    _calm(page)
+    take("calendar-part-down")
+
+
 def _booking(page: Page, url: str, take: Callable[[str], None]) -> None:
     _log_in(page, url, READY, "/book-moeder-med-frist")
     expect(page.locator(".month")).to_be_visible(timeout=FILLED_WITHIN_MS)
@@ -122,18 +134,18 @@ def _open(page: Page, url: str, name: str) -> None:
 
 
 @contextmanager
-def _down(page: Page, url: str) -> Iterator[None]:
-    """A register that is down for as long as this lasts."""
-    _switch(page, url, "down")
+def _down(page: Page, url: str, register: str) -> Iterator[None]:
+    """The register is down for as long as this lasts."""
+    _switch(page, url, register, "down")
     try:
         yield
     finally:
-        _switch(page, url, "up")
+        _switch(page, url, register, "up")
 
 
-def _switch(page: Page, url: str, condition: str) -> None:
+def _switch(page: Page, url: str, register: str, condition: str) -> None:
     page.goto(f"{url}/kontrol")
-    row = page.locator(f"#{BROKEN}")
+    row = page.locator(f"#{register}")
     row.get_by_role("button", name=texts.CONTROL_ACTIONS[condition]).click()
     expect(row.locator(".condition")).to_have_text(texts.CONTROL_STATES[condition])
 

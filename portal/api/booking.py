@@ -6,19 +6,18 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from portal.api import citizen as citizens
-from portal.api.citizen import AUTH
-from portal.api.pages import today
+from domain.citizen import Citizen
+from domain.overview import KONTAKTFORLOEB
+from domain.service_windows import DENMARK, danish_today
+from portal.api import calendar_and_profile as citizens
+from portal.api.calendar_and_profile import AUTH
+from portal.api.dependencies import CitizenWith, InPortal, Portal, TokenFirst
 from portal.api.problems import Problem, Type, documented
-from portal.api.state import CitizenWith, InPortal, Portal, TokenFirst
-from portal.reader import SectionState
-from workers.booking_vendor import bookings
-from workers.booking_vendor.wire import Booking, Tid
-from workers.domain.overview import DFDG
-from workers.refresh import Citizen
+from registerbro.meetings import booking, errors, model
+from registerbro.upstreams.wire_types import IDENTIFIER_PATTERN
 
 Booking_ = Annotated[Citizen, Depends(CitizenWith("booking:write"))]
-Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,99}$")]
+Id = Annotated[str, Field(pattern=IDENTIFIER_PATTERN)]
 
 AGAIN_AFTER_SECONDS = 10
 UNREACHABLE, CONTRACT_BROKEN = "4769/9018", "9303/9329"
@@ -52,12 +51,12 @@ class Times(BaseModel):
 
 
 class NewBooking(BaseModel):
-    """What is to be booked: a time, for a deadline of the citizen's."""
+    """The booking that is wanted: a time, for a deadline of the citizen's."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
-    deadline: Id = Field(examples=["frist-1"])
-    time: Id = Field(examples=["tid-20230315-0900"])
+    deadline: Id = Field(examples=["7-2023-03-17"])
+    time: Id = Field(examples=["4b1f0c1e-7a3e-4c8e-9d51-5a3b2c1d0e9f.20230315T080000Z.20230315T084500Z"])
 
 
 @router.get("/times", responses=documented(*PROBLEMS))
@@ -66,17 +65,17 @@ async def read_times(
     citizen: Booking_,
     deadline: Annotated[Id, Query(description="The id of a deadline in the citizen's calendar")],
 ) -> Times:
-    """The times that the booking system offers before a deadline. Nobody waits longer than BOOKING_TIMEOUT for it.
+    """The times that the booking system offers for a deadline. The call takes at most BOOKING_TIMEOUT.
 
-    One question of a citizen's is under way at a time: whoever asks the same meanwhile has its answer.
+    One question of a citizen's is under way at a time: a concurrent call for the same shares its answer.
     """
 
     async def ask() -> Times:
         await _check_is_theirs(here, citizen, deadline)
         await here.booking_calls.check(citizen)
         try:
-            found = await bookings.times(here.services, citizen.cpr, deadline)
-        except bookings.BookingError as error:
+            found = await booking.times(here.services, citizen.cpr, deadline)
+        except errors.BookingError as error:
             raise _problem(error) from None
         return Times(times=[_meeting(one) for one in found])
 
@@ -113,12 +112,12 @@ async def book(
         await _check_is_theirs(here, citizen, wanted.deadline)
         await here.booking_calls.check(citizen)
         try:
-            booked = await bookings.book(here.services, citizen.cpr, wanted.deadline, wanted.time, idempotency_key)
-        except bookings.BookingError as error:
+            booked = await booking.book(here.services, citizen.cpr, wanted.deadline, wanted.time, idempotency_key)
+        except errors.BookingError as error:
             raise _problem(error) from None
-        await here.booked.note(citizen, wanted.deadline)
-        # Asks DFDG for what is out of date from now on, and waits for nothing.
-        await here.pages.register(citizen, DFDG)
+        await here.booked.record(citizen.cpr, wanted.deadline)
+        # Requests a refresh of the register, whose data are out of date from now on, and does not wait for it.
+        await here.pages.read_sections(citizen, KONTAKTFORLOEB)
         return _meeting(booked)
 
     what = (wanted.deadline, wanted.time, idempotency_key)
@@ -127,31 +126,32 @@ async def book(
 
 async def _check_is_theirs(here: Portal, citizen: Citizen, deadline: str) -> None:
     """Raises Problem unless the deadline is this citizen's own, and to be shown or booked a moment ago."""
-    view = (await here.pages.register(citizen, DFDG)).sections["deadlines"]
-    if deadline in {one.id for one in await citizens.shown_deadlines(here, citizen, view, today())}:
+    view = (await here.pages.read_sections(citizen, KONTAKTFORLOEB))["deadlines"]
+    if deadline in {one.id for one in await citizens.shown_deadlines(here, citizen, view, danish_today())}:
         return
-    if deadline in await here.booked.of(citizen):
+    if deadline in await here.booked.of(citizen.cpr):
         return
-    if view.state in {SectionState.READY, SectionState.EMPTY}:
+    if view.state in citizens.KNOWN:
         raise Problem(Type.NOT_FOUND, "the citizen has no such deadline")
     wait = view.retry_after or AGAIN_AFTER_SECONDS
     raise Problem(Type.TEMPORARILY_UNAVAILABLE, "the citizen's deadlines are not known now", retry_after=wait)
 
 
-def _problem(error: bookings.BookingError) -> Problem:
+def _problem(error: errors.BookingError) -> Problem:
     match error:
-        case bookings.TimeTaken():
+        case errors.TimeTaken():
             return Problem(Type.TIME_TAKEN)
-        case bookings.AlreadyBooked():
+        case errors.AlreadyBooked():
             return Problem(Type.WRONG_STATE, "a meeting is booked for this deadline already")
-        case bookings.UnknownDeadline():
-            return Problem(Type.NOT_FOUND, "the booking system has no such deadline or time")
-        case bookings.IdempotencyKeyReused():
+        case errors.UnknownTime():
+            return Problem(Type.NOT_FOUND, "the booking system has no such time for this deadline")
+        case errors.IdempotencyKeyReused():
             return Problem(Type.IDEMPOTENCY_KEY_REUSED)
-        case bookings.SystemBrokeContract():
+        case errors.SystemBrokeContract():
             return Problem(Type.BOOKING_SYSTEM_CONTRACT, error_code=CONTRACT_BROKEN)
     return Problem(Type.BOOKING_SYSTEM_UNREACHABLE, retry_after=AGAIN_AFTER_SECONDS, error_code=UNREACHABLE)
 
 
-def _meeting(one: Tid | Booking) -> Meeting:
-    return Meeting(id=one.id, start=one.start, end=one.slut, place=one.sted)
+def _meeting(one: model.Meeting) -> Meeting:
+    start, end = one.start.astimezone(DENMARK), one.end.astimezone(DENMARK)
+    return Meeting(id=one.id, start=start, end=end, place=one.place)

@@ -2,21 +2,24 @@
 
 import math
 import uuid
+from collections.abc import Awaitable, Callable
 from datetime import datetime
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Response
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
 
+from domain.citizen import Citizen
+from domain.fault_report import LIMIT, FaultReportEmpty, FaultReportError, FaultReportTooLong
+from domain.hidden_characters import require_visible
+from portal.api.dependencies import CallerWith, CitizenWith, InPortal, Portal, TokenFirst
 from portal.api.problems import Problem, Type, documented
-from portal.api.state import CallerWith, CitizenWith, InPortal, TokenFirst
 from portal.api.tokens import Caller
-from workers.audit import Action, AuditNotWritten
-from workers.booking_vendor import reports
-from workers.booking_vendor.outbox import DEAD_LETTERS, Record, State, UnknownReport, WrongState
-from workers.connections import REDIS_DOWN
-from workers.domain.fault_report import LIMIT, FaultReportEmpty, FaultReportError, FaultReportTooLong
-from workers.refresh import Citizen
+from registerbro.audit_log import Action, AuditNotWritten
+from registerbro.fault_reports import submit as reports
+from registerbro.fault_reports.model import CASE, FOR_OPERATORS, Record, State, UnknownReport, WrongState, is_case
+from registerbro.storage.redis_client import REDIS_DOWN
 
 AUTH = (Type.UNAUTHORISED, Type.FORBIDDEN, Type.KEYS_UNAVAILABLE)
 AGAIN_AFTER_SECONDS = 10
@@ -37,8 +40,14 @@ def _text(value: object) -> str:
     return value
 
 
+def _case(value: str) -> str:
+    if not is_case(value):
+        raise ValueError(CASE)
+    return value
+
+
 class NewReport(BaseModel):
-    """What a citizen hands in. Characters of `text` are UTF-16 code units, line breaks counted as one (R9)."""
+    """Fault report of a citizen. Characters of `text` are UTF-16 code units, line breaks counted as one (R9)."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
@@ -49,7 +58,13 @@ class NewReport(BaseModel):
         Field(examples=["Kalenderen viser ingen ledige tider i uge 12."], repr=False),
     ]
     page: str | None = Field(default=None, examples=["/moedebooking"], description="The portal's page it is about")
-    error_code: str | None = Field(default=None, examples=["4769"])
+    error_code: str | None = Field(default=None, examples=["4769/9018"])
+    meeting_offer: str | None = Field(
+        default=None, examples=["4b1f0c1e-7a3e-4c8e-9d51-5a3b2c1d0e9f"], description="The MoedetilbudId it is about"
+    )
+    meeting: str | None = Field(
+        default=None, examples=["d2719a0e-0c5b-4f5e-8d1a-3f6f2b7c9e01"], description="The IndkaldelseId it is about"
+    )
 
 
 class Taken(BaseModel):
@@ -61,27 +76,48 @@ class Taken(BaseModel):
 
 
 class Seen(Taken):
-    """What its author may know of a report; `case` is the supplier's case number, once it was delivered."""
+    """A report as its author sees it; `case` is the supplier's case number of a delivered one, where it gave any."""
 
     case: str | None = Field(examples=["FM-2023-000123"])
 
 
 class Attempt(BaseModel):
-    """One attempt at sending; `outcome` is null while it runs, or when its worker was killed."""
+    """One attempt at sending; `outcome` is null while it runs, or when its worker was killed.
+
+    It begins with `unknown_outcome: ` where the supplier may have the report.
+    """
 
     at: datetime
     outcome: str | None
 
 
 class OperatorsView(Taken):
-    """All that is kept of a report but what the citizen wrote."""
+    """A report as an operator sees it: all but the citizen's text.
 
+    One that `needs_decision` may be at the supplier, and is not sent again by itself.
+    """
+
+    needs_decision: bool
+    unknown_outcomes: int
     due_at: datetime | None
     give_up_at: datetime
     ended_at: datetime | None
     reason: str | None
     case: str | None
     attempts: list[Attempt]
+
+
+class Settled(BaseModel):
+    """What an operator knows of a report that the supplier has; both texts may be empty, and are on one line."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    case: Annotated[str, AfterValidator(_case)] = Field(
+        default="", examples=["FM-2023-000123"], description="The supplier's case number"
+    )
+    reason: Annotated[str, AfterValidator(require_visible)] = Field(
+        default="", max_length=500, examples=["the supplier has found it"], description="Why; kept on record"
+    )
 
 
 class Listed(BaseModel):
@@ -126,6 +162,8 @@ async def hand_in(
             report.text,
             page=report.page,
             error_code=report.error_code,
+            meeting_offer=report.meeting_offer,
+            meeting=report.meeting,
             idempotency_key=idempotency_key,
         )
     except FaultReportTooLong as error:
@@ -157,7 +195,7 @@ async def hand_in(
 
 @router.get("/{report_id}", responses=documented(*AUTH, Type.NOT_FOUND, Type.REPORTS_NOT_POSSIBLE))
 async def status(here: InPortal, citizen: Writing, report_id: ReportId) -> Seen:
-    """What became of a report, for its author; somebody else's is not there."""
+    """The state of a report, for its author; another citizen's report is not found."""
     try:
         found = await reports.status(here.services, citizen.cpr, report_id) if _is_id(report_id) else None
     except reports.LedgerUnavailable:
@@ -175,9 +213,9 @@ async def list_reports(
         list[State] | None, Query(description="Only reports in this state; those that need a person when none is named")
     ] = None,
 ) -> Listed:
-    """For operators: by default the reports that were rejected or given up."""
+    """For operators: by default the reports that were rejected, given up, or are of unknown outcome."""
     try:
-        found = await reports.outbox(here.services).records(status or DEAD_LETTERS, LISTED)
+        found = await here.services.outbox.records(status or FOR_OPERATORS, LISTED)
     except REDIS_DOWN:
         raise Problem(Type.REPORTS_NOT_POSSIBLE, retry_after=AGAIN_AFTER_SECONDS) from None
     return Listed(reports=[_operators_view(record) for record in found])
@@ -189,13 +227,50 @@ async def list_reports(
     responses=documented(*AUTH, Type.NOT_FOUND, Type.WRONG_STATE, Type.REPORTS_NOT_POSSIBLE),
 )
 async def replay(here: InPortal, caller: OperatorWrites, report_id: ReportId) -> OperatorsView:
-    """For operators: sends a report anew, at once, with the same idempotency key. Lifts a halt."""
+    """For operators: sends a report anew, at once, with the same time and idempotency key. Lifts a halt."""
+    return await _changed(here, caller, Action.REPLAY_REPORT, report_id, here.services.outbox.replay)
+
+
+@router.post(
+    "/{report_id}/settle",
+    responses=documented(
+        *AUTH,
+        Type.NOT_FOUND,
+        Type.REQUEST_TIMEOUT,
+        Type.BODY_TOO_LARGE,
+        Type.INVALID_REQUEST,
+        Type.WRONG_STATE,
+        Type.REPORTS_NOT_POSSIBLE,
+    ),
+)
+async def settle(here: InPortal, caller: OperatorWrites, report_id: ReportId, settled: Settled) -> OperatorsView:
+    """For operators: ends a report of unknown outcome as delivered, since the supplier has said that it has it."""
+    return await _changed(
+        here,
+        caller,
+        Action.SETTLE_REPORT,
+        report_id,
+        partial(here.services.outbox.settle, case=settled.case.strip()),
+        reason=settled.reason.strip(),
+    )
+
+
+async def _changed(
+    here: Portal,
+    caller: Caller,
+    action: Action,
+    report_id: str,
+    change: Callable[[str], Awaitable[None]],
+    *,
+    reason: str = "",
+) -> OperatorsView:
+    """The report after an operator's change of it, which is put on record first. Raises Problem."""
     try:
-        outbox = reports.outbox(here.services)
+        outbox = here.services.outbox
         if not _is_id(report_id):
             raise UnknownReport(report_id)
-        async with here.services.journal.action(Action.REPLAY_REPORT, caller.subject, target=report_id):
-            await outbox.replay(report_id)
+        async with here.services.audit_log.action(action, caller.subject, target=report_id, reason=reason):
+            await change(report_id)
         record = await outbox.record(report_id)
     except UnknownReport:
         raise Problem(Type.NOT_FOUND) from None
@@ -220,6 +295,8 @@ def _operators_view(record: Record) -> OperatorsView:
         id=record.id,
         status=record.state,
         accepted_at=record.accepted_at,
+        needs_decision=record.needs_decision,
+        unknown_outcomes=record.unknown,
         due_at=record.due_at,
         give_up_at=record.give_up_at,
         ended_at=record.ended_at,

@@ -1,7 +1,7 @@
-"""The key set of who logs citizens in (RFC 7517): read from their server or a file, and each key of it by itself.
+"""Key set of the identity provider (RFC 7517): read from its server or a file, each key by itself.
 
-Nothing here waits without end, and no entry can spoil another: whatever a key is made of is looked at by a model of
-its own, and nesting is cut off before anything that would go down into it reads it.
+Every read has an end, and a broken entry spoils no other: each is validated by itself, and deep nesting is cut off
+before a parser reads it.
 """
 
 import asyncio
@@ -20,20 +20,20 @@ import jwt
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 ALGORITHMS = ("ES256", "RS256")
-"""Signatures by a key that this side does not have: with `none` or HS* anybody could be whoever they like."""
+"""Signatures by a key that this side does not have: with `none` or HS* a caller could claim to be anyone."""
 SHORTEST_RSA_BITS = 2048
 LONGEST_RSA_BITS = 8192
 """A signature by a longer one costs more to check than a request may."""
 LONGEST_BYTES = 64 * 1024
 DEEPEST = 8
-"""How far into a key set it is read: an array in a key (x5c) is the fourth level, and what is used is the third."""
+"""Levels of nesting that are read: an array in a key (x5c) is the fourth, and the used fields are the third."""
 
 Keys = tuple[jwt.PyJWK, ...]
 """The keys of a set in its order; several may have the same name (`kid`), or none."""
 
 
 class _Jwk(BaseModel):
-    """What is used of a key; everything else in its entry may be anything."""
+    """The fields of a key that are used; others may hold anything."""
 
     model_config = ConfigDict(extra="ignore", strict=True, hide_input_in_errors=True)
 
@@ -62,9 +62,9 @@ def usable(content: bytes) -> Keys:
 
 
 async def fetched(url: str) -> bytes:
-    """The key set at `url`; whoever asks says until when. Raises ConnectionError, and ValueError when it is too long.
+    """Fetches the key set at `url`; the caller sets the time-out. Raises ConnectionError; ValueError for a long one.
 
-    It is asked for as it is: what is compressed may be small on its way and large here.
+    It is asked for uncompressed, since a small compressed body may become a large one.
     """
     content = bytearray()
     try:
@@ -86,8 +86,8 @@ async def fetched(url: str) -> bytes:
 class File:
     """A key set in a file, which may lie on a server that is away.
 
-    A read that hangs cannot be ended, only left: it has a thread of its own, which no exit of the process waits for,
-    and whoever asks meanwhile waits for the same one, so that there is never a second.
+    A hanging read cannot be ended, only left: it has a thread of its own, for which the process's exit does not wait.
+    Concurrent callers wait for the same read, so that there is never a second.
     """
 
     def __init__(self, path: Path) -> None:
@@ -95,7 +95,7 @@ class File:
         self._reading: asyncio.Future[bytes] | None = None
 
     async def read(self) -> bytes:
-        """Its content; whoever asks says until when. Raises OSError, and ValueError when it is too long or no file."""
+        """Reads the file; the caller sets the time-out. Raises OSError; ValueError when it is too long or no file."""
         if self._reading is None or self._reading.done():
             loop = asyncio.get_running_loop()
             self._reading = loop.create_future()
@@ -108,7 +108,7 @@ class File:
             content = _content(self._path)
         except (OSError, ValueError) as error:
             failed = error
-        # When the loop is closed nobody waits any more.
+        # When the loop is closed, no caller waits any more.
         with suppress(RuntimeError):
             loop.call_soon_threadsafe(_tell, answer, content, failed)
 
@@ -138,7 +138,7 @@ def _check_length(content: bytes | bytearray) -> None:
 
 
 def _key(entry: object) -> jwt.PyJWK | None:
-    """One entry's key; None when it is none for us, or none at all."""
+    """One entry's key; None when it is for another use, or invalid."""
     try:
         key = jwt.PyJWK(_Jwk.model_validate(entry).model_dump(exclude_none=True))
     except (ValidationError, jwt.PyJWTError, ValueError):
@@ -150,7 +150,7 @@ def _key(entry: object) -> jwt.PyJWK | None:
 
 
 _STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.?)*+"?|[\[\]{}]', re.DOTALL)
-"""A string of JSON, also one that does not end, so that every character is looked at once; or what nests."""
+"""A string of JSON, also one without an end, so that each character is matched once; or a bracket."""
 
 
 def _without_depths(text: str) -> str:

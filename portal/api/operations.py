@@ -11,14 +11,15 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from config.celery import QUEUES
 from config.settings import ADMISSIONS
-from config.visible import require_visible
+from domain.hidden_characters import require_visible
+from portal.api.dependencies import CallerWith, InPortal, Portal, TokenFirst
 from portal.api.problems import Problem, Type, documented
-from portal.api.state import CallerWith, InPortal, Portal, TokenFirst
 from portal.api.tokens import Caller
-from workers import heartbeat, observed
-from workers.audit import Action, AuditNotWritten
-from workers.connections import REDIS_DOWN
-from workers.resilience.admission import Ordered, Override
+from redis_admission import Override, OverrideOrder
+from registerbro.audit_log import Action, AuditNotWritten
+from registerbro.status import fleet
+from registerbro.storage.coordination import queue_liveness
+from registerbro.storage.redis_client import REDIS_DOWN
 
 AUTH = (Type.UNAUTHORISED, Type.FORBIDDEN, Type.KEYS_UNAVAILABLE)
 CHECK_WITHIN = timedelta(seconds=1)
@@ -30,7 +31,7 @@ router = APIRouter(route_class=TokenFirst)
 
 
 class NewOverride(BaseModel):
-    """What is to be set above an upstream's breaker; null lifts it."""
+    """Override to set above an upstream's breaker; null lifts it."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
@@ -44,21 +45,21 @@ class NewOverride(BaseModel):
 
 
 class SetOverride(BaseModel):
-    """What is in force now."""
+    """Override in force."""
 
     name: str
     override: Override | None
 
 
 class KeySetState(BaseModel):
-    """The key set of who logs citizens in: whether tokens can be checked, and whether it was read at the last try."""
+    """State of the key set: whether tokens can be checked, and whether the last read succeeded."""
 
     usable: bool
     current: bool
 
 
 class Readiness(BaseModel):
-    """What this server needs, and whether it has it."""
+    """Servers and keys that this process needs, and whether it has them."""
 
     ready: bool
     redis: dict[str, bool]
@@ -70,14 +71,14 @@ class Readiness(BaseModel):
 class Registers(BaseModel):
     """The health of every upstream, by name."""
 
-    registers: dict[str, observed.UpstreamView]
+    registers: dict[str, fleet.UpstreamView]
 
 
 @router.get("/v1/registers", tags=["operations"], responses=documented(*AUTH, Type.TEMPORARILY_UNAVAILABLE))
 async def read_registers(here: InPortal, _: OperatorReads) -> Registers:
     """Each upstream's breaker, limits, last success and override; its queues; of a register, schedule and `partial`."""
     try:
-        return Registers(registers=await observed.upstreams(here.services))
+        return Registers(registers=await fleet.upstreams(here.services))
     except REDIS_DOWN:
         raise Problem(Type.TEMPORARILY_UNAVAILABLE, retry_after=5) from None
 
@@ -95,19 +96,21 @@ async def set_override(
     name: Annotated[str, Path(examples=["udb"])],
     order: NewOverride,
 ) -> SetOverride:
-    """Sets or lifts what goes before an upstream's breaker, in every process, until somebody lifts it."""
+    """Sets or lifts an override above an upstream's breaker, in every process, until an operator lifts it."""
     if name not in ADMISSIONS:
         raise Problem(Type.NOT_FOUND)
     if order.override is not None and not order.reason.strip():
         raise Problem(Type.INVALID_REQUEST, "body.reason: an override needs one")
     ordered = (
-        Ordered(order.override, caller.subject, _now_ms(), order.reason.strip()) if order.override is not None else None
+        OverrideOrder(order.override, caller.subject, _now_ms(), order.reason.strip())
+        if order.override is not None
+        else None
     )
     target = f"{name} {order.override or 'lift'}"
-    journal = here.services.journal
+    journal = here.services.audit_log
     try:
         async with journal.action(Action.BREAKER, caller.subject, target=target, reason=order.reason.strip()):
-            await here.services.admission(name).order(ordered)
+            await here.services.admission(name).set_override(ordered)
     except (AuditNotWritten, *REDIS_DOWN):
         raise Problem(Type.TEMPORARILY_UNAVAILABLE, retry_after=5) from None
     return SetOverride(name=name, override=order.override)
@@ -157,7 +160,7 @@ async def _answers(redis: Any) -> bool:  # noqa: ANN401 - redis-py's ping is typ
 async def _queues(here: Portal) -> dict[str, bool]:
     try:
         async with asyncio.timeout(CHECK_WITHIN.total_seconds()):
-            return await heartbeat.consumed(here.services.coordination, QUEUES)
+            return await queue_liveness.consumed(here.services.coordination, QUEUES)
     except REDIS_DOWN:
         return dict.fromkeys(QUEUES, False)
 

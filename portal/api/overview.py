@@ -1,4 +1,4 @@
-"""The page »Oplysninger om dig« and its banner: read it, have it refreshed, hear of its changes, hide the banner."""
+"""Endpoints of the page »Oplysninger om dig«: read it, refresh it, stream its changes; show and hide its banner."""
 
 import math
 from collections.abc import AsyncIterator
@@ -9,14 +9,16 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel
 
-from portal.api.examples import OVERVIEW, SECTION
-from portal.api.pages import Closing, today
+from domain.citizen import Citizen
+from domain.service_windows import danish_today
+from portal.api.dependencies import CitizenWith, InPortal, TokenFirst, YoungCitizenWith, portal_of
+from portal.api.openapi_examples import OVERVIEW, SECTION
+from portal.api.pages import Closing
 from portal.api.problems import Problem, Type, documented
-from portal.api.state import CitizenWith, InPortal, TokenFirst, YoungCitizenWith, portal_of
-from portal.ending import Ending
-from portal.reader import Page
-from workers.connections import REDIS_DOWN
-from workers.refresh import Citizen, State
+from portal.shutdown import Shutdown
+from registerbro.pages.reader import Page
+from registerbro.refresh.request import State
+from registerbro.storage.redis_client import REDIS_DOWN
 
 Anyone = Annotated[Citizen, Depends(CitizenWith("overview:read"))]
 Reading = Annotated[Citizen, Depends(YoungCitizenWith("overview:read"))]
@@ -34,7 +36,7 @@ router = APIRouter(prefix="/v1", tags=["page"], route_class=TokenFirst)
 
 
 async def _listening(here: InPortal, citizen: Reading) -> AsyncIterator[Citizen]:
-    """The citizen, who has a place among the event streams until theirs has ended. Raises Problem."""
+    """The citizen, with a place among the event streams until their stream ends. Raises Problem."""
     with here.streams.taken(here.services.citizens.id_of(citizen.cpr)):
         yield citizen
 
@@ -43,14 +45,14 @@ Listening = Annotated[Citizen, Depends(_listening)]
 
 
 class Asked(BaseModel):
-    """What a request for a refresh came to for one register; `retry_after` is in seconds."""
+    """Result of a refresh request for one register; `retry_after` is in seconds."""
 
     state: State
     retry_after: int | None
 
 
 class Refresh(BaseModel):
-    """What a request for a refresh came to."""
+    """Result of a refresh request."""
 
     registers: dict[str, Asked]
 
@@ -76,7 +78,7 @@ class BannerView(BaseModel):
 )
 async def read_overview(request: Request, citizen: Reading) -> Response:
     """The citizen's page. What is due is asked for; `complete` is false while a section is being fetched."""
-    page = await portal_of(request).pages.page(citizen)
+    page = await portal_of(request).pages.read_page(citizen)
     return Response(page.json_text(), media_type="application/json")
 
 
@@ -111,7 +113,7 @@ async def overview_events(request: Request, here: InPortal, citizen: Listening) 
     """The page's sections as they land. It lasts no longer than a register may take."""
     again = round(EVENTS_AGAIN_AFTER.total_seconds() * 1000)
     try:
-        async for view in here.pages.changes(citizen, Ending.of(request.scope)):
+        async for view in here.pages.changes(citizen, Shutdown.of(request.scope)):
             yield ServerSentEvent(event="section", raw_data=view.model_dump_json(by_alias=True), retry=again)
     except Closing:
         yield ServerSentEvent(event="closing", raw_data="{}", retry=again)
@@ -122,9 +124,9 @@ async def overview_events(request: Request, here: InPortal, citizen: Listening) 
 @router.get("/banner", responses=documented(*AUTH))
 async def read_banner(here: InPortal, citizen: Anyone) -> BannerView:
     """Whether to show the banner of §1.1. Not while that cannot be known."""
-    if not citizen.is_in_target_group(today()):
+    if not citizen.is_in_target_group(here.services.rules.now(), danish_today()):
         return BannerView(in_target_group=False, visible=False)
-    return BannerView(in_target_group=True, visible=not await here.banner.is_dismissed(citizen))
+    return BannerView(in_target_group=True, visible=not await here.banner.is_dismissed(citizen.cpr))
 
 
 @router.put(
@@ -136,7 +138,7 @@ async def dismiss_banner(here: InPortal, citizen: Dismissing) -> None:
     """»Vis ikke denne besked igen«: hides it for good."""
     await here.dismissals.check(citizen)
     try:
-        await here.banner.dismiss(citizen)
+        await here.banner.dismiss(citizen.cpr)
     except REDIS_DOWN:
         raise Problem(Type.TEMPORARILY_UNAVAILABLE, retry_after=5) from None
 

@@ -1,4 +1,4 @@
-"""What the API answers when it cannot do what was asked: problem details (RFC 9457) whose types are stable names."""
+"""Problem details (RFC 9457): the API's errors, whose types are stable names."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""Whose request it is: JSON Web Tokens, checked against the key set of who logs citizens in."""
+"""Tokens: JSON Web Tokens, verified with the identity provider's key set, say who the caller is."""
 
 import asyncio
 import hashlib
@@ -14,10 +14,10 @@ import structlog
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, ValidationError
 
 from config.settings import Settings
+from domain.citizen import Citizen
+from domain.cpr import Cpr, InvalidCpr
 from portal.api import jwks
 from portal.api.jwks import ALGORITHMS
-from workers.domain.cpr import Cpr, InvalidCpr
-from workers.refresh import Citizen
 
 log = structlog.get_logger()
 
@@ -30,13 +30,13 @@ FETCH_SECONDS = 2.0
 KNOWN_TOKENS = 4096
 """How many checked tokens are remembered, by their digest: a page asks several times with the same one."""
 KNOWN_AT_MOST_SECONDS = 300.0
-"""How long a checked token, and with it whose it is, stays in memory; JWKS_KEPT_FOR may shorten that."""
+"""How long a checked token, with its caller, stays in memory; JWKS_KEPT_FOR may shorten that."""
 KEYS_TRIED = 16
 """How many keys one token is checked against at the most: a signature check takes up to a millisecond."""
 
 
 class InvalidToken(Exception):
-    """The token says nothing that may be relied on. The message names why and holds nothing of it."""
+    """The token is not valid. The message says why, and holds nothing of the token."""
 
 
 class _WrongSignature(InvalidToken):
@@ -62,7 +62,7 @@ class _Claims(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks, and what the token lets them do. `citizen` is None for an operator."""
+    """Caller of a request, and the scopes of their token. `citizen` is None for an operator."""
 
     subject: str = field(repr=False)
     scopes: frozenset[str]
@@ -105,7 +105,7 @@ class KeySet:
             await self._read_anew()
             found = self._find(name, algorithm)
         elif time.monotonic() - self._read_at > self._settings.jwks_kept_for.total_seconds():
-            # What is known is still good for this token: nobody waits for the key set of tomorrow.
+            # The known keys are good for this token: no request waits for the next key set.
             self._begin_reading()
         if not self._keys:
             raise KeysUnavailable
@@ -168,7 +168,7 @@ class Tokens:
         self._forgetting: asyncio.TimerHandle | None = None
 
     async def caller(self, token: str) -> Caller:
-        """Who the token says is asking. Raises InvalidToken and KeysUnavailable."""
+        """The caller whom the token names. Raises InvalidToken and KeysUnavailable."""
         digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
         known = self._known.get(digest)
         if known is not None:
@@ -237,14 +237,14 @@ class Tokens:
             except jwt.InvalidSignatureError:
                 continue
             except jwt.PyJWTError as error:
-                raise InvalidToken(_REASONS.get(type(error), "it does not check out")) from None
+                raise InvalidToken(_REASONS.get(type(error), "invalid token")) from None
         raise _WrongSignature("its signature is wrong")
 
 
 _REASONS = {
     jwt.ExpiredSignatureError: "it has expired",
-    jwt.InvalidAudienceError: "it is for somebody else",
-    jwt.InvalidIssuerError: "it is from somebody else",
+    jwt.InvalidAudienceError: "wrong audience",
+    jwt.InvalidIssuerError: "wrong issuer",
     jwt.ImmatureSignatureError: "it is not valid yet",
     jwt.MissingRequiredClaimError: "a claim is missing",
 }

@@ -2,8 +2,8 @@
 
 from importlib import import_module
 
-from config.celery import BOOKING_VENDOR, QUEUES, REGISTERS, WORKERS, bulk, configuration
-from workers.domain import overview
+from config.celery import BOOKING_VENDOR, QUEUES, REGISTERS, SUBSCRIBED, WORKERS, bulk, configuration
+from domain import overview
 
 
 def test_the_registers_with_something_to_keep_are_those_with_queues_and_settings(make_settings):
@@ -39,6 +39,7 @@ def test_every_register_and_the_booking_vendor_have_their_tasks(app):
             for register in REGISTERS
             for task in ("refresh", "refresh_many", "sweep", "schedule", "alive")
         ),
+        *(f"{register}.cancel_subscriptions" for register in SUBSCRIBED),
         *(f"{BOOKING_VENDOR}.{task}" for task in ("deliver", "deliver_due", "tidy", "alive")),
     }
 

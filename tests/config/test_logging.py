@@ -22,7 +22,7 @@ from config.logging import (
     redact,
     tell_left_out,
 )
-from ops.local import wait_for
+from demo.installation import wait_for
 
 NUMBER = "6102991234"
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.domain.ages import birthday, is_under
+from domain.ages import birthday, is_under
 
 
 @pytest.mark.parametrize(

@@ -3,15 +3,19 @@
 A valid number here has a day of 61–91, or a date of birth in 2038 or later, so that none can be a real person.
 """
 
+import tomllib
 from datetime import date
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.domain.cpr import Cpr, InvalidCpr
+from domain.cpr import LOOKS_LIKE_CPR, Cpr, InvalidCpr
 
 NUMBER = "6101701234"
+PROJECT = Path(__file__).resolve().parents[2]
+ROOMS = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["root_packages"]
 
 
 @pytest.mark.parametrize("text", ["6101701234", "610170-1234"])
@@ -219,3 +223,54 @@ def _told_about(text):
 @given(st.one_of(st.text(st.characters(exclude_categories=())), almost_numbers, ten_ascii_digits))
 def test_any_text_is_a_number_or_an_invalid_one_and_neither_tells_its_digits(text):
     assert not _digits_in(_told_about(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0102031234",
+        "010203-1234",
+        "010203 1234",
+        "010203\u00a01234",
+        "010203%2D1234",
+        "010203%2d1234",
+        "010203%201234",
+        "/borger/010203 1234?x=1",
+        "cpr=0102031234.",
+        "9999999999",
+    ],
+)
+def test_every_spelling_that_a_reader_would_take_for_a_number_looks_like_one(text):
+    assert LOOKS_LIKE_CPR.search(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "6f9619ff-8b86-4d01-b42d-00cf4fc964ff",
+        "12345678-1234-4234-8234-123456789012",
+        "2026-11-23T07:36:00Z",
+        "2026-11-23 07:36:00.123456+02:00",
+        "1763883360123",
+        "01020312345",
+        "10102031234",
+        "010203--1234",
+        "010203  1234",
+        "01020-31234",
+        "010203-12345",
+        "",
+    ],
+)
+def test_ids_timestamps_and_longer_numbers_do_not_look_like_one(text):
+    assert not LOOKS_LIKE_CPR.search(text)
+
+
+@given(days, serials)
+def test_every_number_looks_like_one_in_both_spellings(born, serial):
+    assert all(LOOKS_LIKE_CPR.fullmatch(replacement_number(born, serial, hyphen)) for hyphen in ("", "-", " "))
+
+
+def test_the_pattern_has_one_definition():
+    """A second one would let through in one place what another refuses."""
+    sources = [path for path in PROJECT.glob("*/**/*.py") if path.relative_to(PROJECT).parts[0] in ROOMS]
+    assert {path.name for path in sources if r"\d{6}" in path.read_text(encoding="utf-8")} == {"cpr.py"}

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.domain.fault_report import (
+from domain.fault_report import (
     LIMIT,
     FaultReportControlCharacter,
     FaultReportEmpty,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.domain.periods import BENEFIT_GAP, EMPLOYMENT_GAP, Period, add_months, hull, merge, newest_first
+from domain.periods import BENEFIT_GAP, EMPLOYMENT_GAP, Period, add_months, hull, merge, newest_first
 
 RULES = [pytest.param(EMPLOYMENT_GAP, id="employment"), pytest.param(BENEFIT_GAP, id="benefit")]
 

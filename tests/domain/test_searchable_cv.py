@@ -1,15 +1,23 @@
-"""When a CV stops being searchable: contact group 7 ended, and no contact group is open (§2.2, R10)."""
+"""When a CV is searchable, when it is not, and when contact groups do not say (§2.2, R10)."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.domain.overview import ContactGroupPeriod
-from workers.domain.searchable_cv import FLEKSJOB, is_searchable, not_searchable_since
+from domain import searchable_cv
+from domain.dated_tables import Row, Table
+from domain.overview import ContactGroupPeriod
+from domain.rules import DEFAULT_RULES, ContactGroup
 
 TODAY = date(2023, 3, 13)
+FLEKSJOB = 7
+
+
+def is_searchable(groups, day, rules=DEFAULT_RULES, **more):
+    return searchable_cv.is_searchable(groups, day, rules, **more)
 
 
 def group(number, start, end=None):
@@ -19,27 +27,24 @@ def group(number, start, end=None):
 
 
 CASES = {
-    "7 is open": ([group(7, "2020-01-01")], None),
-    "7 ends today, which is its last day": ([group(7, "2020-01-01", "2023-03-13")], None),
-    "7 ended yesterday": ([group(7, "2020-01-01", "2023-03-12")], "2023-03-13"),
-    "7 ended long ago": ([group(7, "2020-01-01", "2022-01-31")], "2022-02-01"),
-    "7 ends in the future": ([group(7, "2020-01-01", "2023-03-14")], None),
+    "7 is open": ([group(7, "2020-01-01")], True),
+    "7 ends today, which is its last day": ([group(7, "2020-01-01", "2023-03-13")], True),
+    "7 ended yesterday": ([group(7, "2020-01-01", "2023-03-12")], False),
+    "7 ended long ago": ([group(7, "2020-01-01", "2022-01-31")], False),
+    "7 ends in the future": ([group(7, "2020-01-01", "2023-03-14")], True),
     "7 is to begin": ([group(7, "2023-03-14")], None),
-    "changed on the same day": ([group(7, "2020-01-01", "2023-03-01"), group(12, "2023-03-01")], None),
-    "changed from one day to the next": ([group(7, "2020-01-01", "2023-03-01"), group(12, "2023-03-02")], None),
-    "changed today": ([group(7, "2020-01-01", "2023-03-12"), group(12, "2023-03-13")], None),
-    "another begins after a gap": ([group(7, "2020-01-01", "2023-02-28"), group(12, "2023-03-14")], "2023-03-01"),
-    "the gap is over": ([group(7, "2020-01-01", "2023-01-31"), group(12, "2023-03-01")], None),
-    "a second group is open": ([group(7, "2020-01-01", "2023-03-01"), group(2, "2021-01-01")], None),
+    "changed on the same day": ([group(7, "2020-01-01", "2023-03-01"), group(12, "2023-03-01")], True),
+    "changed from one day to the next": ([group(7, "2020-01-01", "2023-03-01"), group(12, "2023-03-02")], True),
+    "changed today": ([group(7, "2020-01-01", "2023-03-12"), group(12, "2023-03-13")], True),
+    "another begins after a gap": ([group(7, "2020-01-01", "2023-02-28"), group(12, "2023-03-14")], False),
+    "the gap is over": ([group(7, "2020-01-01", "2023-01-31"), group(12, "2023-03-01")], True),
+    "a second group is open": ([group(7, "2020-01-01", "2023-03-01"), group(2, "2021-01-01")], True),
     "the second group ended later": (
-        [group(7, "2020-01-01", "2022-12-31"), group(2, "2021-01-01", "2023-02-28")], "2023-03-01",
+        [group(7, "2020-01-01", "2022-12-31"), group(2, "2021-01-01", "2023-02-28")], False,
     ),
-    "the second group ended before": (
-        [group(7, "2020-01-01", "2022-12-31"), group(2, "2021-01-01", "2021-12-31")], "2023-01-01",
-    ),
-    "another 7 is open": ([group(7, "2019-01-01", "2020-12-31"), group(7, "2021-06-01")], None),
-    "both 7s ended": ([group(7, "2019-01-01", "2020-12-31"), group(7, "2021-06-01", "2022-06-30")], "2022-07-01"),
-    "another group ended, and 7 never was": ([group(12, "2020-01-01", "2022-12-31")], None),
+    "another 7 is open": ([group(7, "2019-01-01", "2020-12-31"), group(7, "2021-06-01")], True),
+    "both 7s ended": ([group(7, "2019-01-01", "2020-12-31"), group(7, "2021-06-01", "2022-06-30")], False),
+    "another group ended, and no 7 is known": ([group(12, "2020-01-01", "2022-12-31")], None),
     "no group at all": ([], None),
 }  # fmt: skip
 
@@ -57,35 +62,51 @@ def periods(draw):
 GROUPS = st.lists(periods(), max_size=5)
 
 
-@pytest.mark.parametrize(("groups", "since"), CASES.values(), ids=CASES)
-def test_the_first_day_without_a_searchable_cv(groups, since):
-    assert not_searchable_since(groups, TODAY) == (date.fromisoformat(since) if since else None)
-    assert is_searchable(groups, TODAY) is (since is None)
+@pytest.mark.parametrize(("groups", "searchable"), CASES.values(), ids=CASES)
+def test_the_rule_has_three_answers(groups, searchable):
+    assert is_searchable(groups, TODAY) is searchable
 
 
 @given(GROUPS, DAYS)
-def test_it_is_searchable_while_any_group_is_open(groups, day):
+def test_it_is_searchable_exactly_while_a_group_is_open(groups, day):
     opened = [one for one in groups if one.start <= day and (one.end is None or day <= one.end)]
-    assert not opened or is_searchable(groups, day)
-
-
-@given(GROUPS, DAYS)
-def test_it_is_not_searchable_from_the_day_that_is_named_and_on_each_until_this(groups, day):
-    since = not_searchable_since(groups, day)
-    if since is not None:
-        assert since <= day
-        assert not is_searchable(groups, since)
-        assert any(one.end == since - timedelta(days=1) for one in groups)
-        assert not_searchable_since(groups, since + (day - since) / 2) == since
+    assert (is_searchable(groups, day) is True) == bool(opened)
 
 
 @given(GROUPS, DAYS, st.randoms())
 def test_the_order_of_the_groups_never_matters(groups, day, random):
     shuffled = list(groups)
     random.shuffle(shuffled)
-    assert not_searchable_since(shuffled, day) == not_searchable_since(groups, day)
+    assert is_searchable(shuffled, day) is is_searchable(groups, day)
 
 
 @given(GROUPS, DAYS)
-def test_who_was_never_in_group_7_is_left_searchable(groups, day):
-    assert is_searchable([one for one in groups if one.group != FLEKSJOB], day)
+def test_of_who_is_not_known_to_have_been_in_group_7_it_never_says_no(groups, day):
+    assert is_searchable([one for one in groups if one.group != FLEKSJOB], day) is not False
+
+
+@pytest.mark.parametrize(
+    ("groups", "searchable"),
+    [
+        ([group(7, "2020-01-01", "2023-03-12")], None),
+        ([group(7, "2020-01-01", "2023-03-11")], None),
+        ([group(7, "2020-01-01", "2023-03-10")], False),
+        ([group(7, "2020-01-01", "2023-03-10"), group(12, "2023-03-11", "2023-03-12")], None),
+        ([group(7, "2020-01-01", "2023-03-12"), group(12, "2023-03-13")], True),
+        ([group(7, "2020-01-01")], True),
+    ],
+)
+def test_what_came_after_a_group_that_ended_since_the_look_is_not_known(groups, searchable):
+    assert is_searchable(groups, TODAY, known_on=date(2023, 3, 11)) is searchable
+
+
+def test_the_group_that_closes_the_cv_is_the_one_of_the_table_on_the_periods_last_day():
+    rows = [
+        Row(7, ContactGroup("Fleksjobvisiteret", closes_cv=True), last=date(2022, 12, 31)),
+        Row(41, ContactGroup("Fleksjob", closes_cv=True), first=date(2023, 1, 1)),
+    ]
+    rules = replace(DEFAULT_RULES, contact_groups=Table(rows))
+    assert is_searchable([group(7, "2021-01-01", "2022-12-31")], TODAY, rules) is False
+    assert is_searchable([group(7, "2021-01-01", "2023-01-01")], TODAY, rules) is None
+    assert is_searchable([group(41, "2021-01-01", "2023-01-01")], TODAY, rules) is False
+    assert is_searchable([group(41, "2021-01-01", "2022-12-31")], TODAY, rules) is None

@@ -1,219 +1,40 @@
-"""The portal as a process, over real workers, beat, Redis and simulators: pages fill, and nothing takes it down."""
+"""`registerbro serve` at its end: who listens is told and let go of, and the log tells of no error."""
 
 import asyncio
-import itertools
-import re
+import json
 import signal
 
 import httpx
 import pytest
 
-from config.celery import REGISTERS
-from ops.local import installation, wait_for
-from portal.web import signing, texts
-from simulators import citizens
-from simulators.control import Control
-from workers.domain.cpr import Cpr
-from workers.domain.overview import UNAVAILABLE_TEXT
+from tests.portal.api.test_overview import Events
 
 pytestmark = pytest.mark.xdist_group("processes")
-
-HANGS = 10.0
-"""Seconds after which a page has hung. A second is promised; a busy machine may miss that, so the figure is printed."""
-FROM_DFDG = ("/kalender", "/book-moeder-med-frist", "/jeg-soeger-job-som", "/min-profil")
-PAGES = (
-    "/", "/log-ind", "/cv", "/moedebooking", "/fejlmeld-moedebooking", "/oplysninger-om-dig", *FROM_DFDG,
-)  # fmt: skip
-UPSTREAMS = (*REGISTERS, "booking_vendor")
-NOTHING = (
-    texts.NOTHING, texts.CALENDAR_NOTHING.partition("{")[0], texts.BOOK_NOTHING, texts.BOOK_NO_TIMES,
-    texts.HISTORY_NOTHING, texts.CV_NOTHING,
-)  # fmt: skip
-"""What pages say when it is known that there is no data; Alma Eksempel has some of everything."""
-
-
-@pytest.fixture(scope="module")
-def here(tmp_path_factory):
-    short = {f"{name.upper()}__RETRY_AFTER": "PT1S" for name in REGISTERS}
-    with installation(tmp_path_factory.mktemp("installation"), short) as it:
-        yield it.start_redis().start_simulators().start_workers().start_portal()
+LISTENERS = 20
 
 
 @pytest.fixture
-def control(here):
-    with Control(here.upstreams) as it:
-        it.reset()
-        yield it
-        it.reset()
+def own_settings():
+    return {"PORTAL__EVENT_STREAMS_PER_CITIZEN": str(LISTENERS)}
 
 
-@pytest.fixture
-def token(here):
-    def sign(citizen=citizens.EXAMPLE, groups=(12,), **more):
-        pem = (here.directory / "signing-key.pem").read_bytes()
-        return signing.sign(
-            pem, issuer="registerbro-demo", audience="registerbro", cpr=Cpr.parse(citizen.cpr),
-            contact_groups=groups, education_order=False, **more,
-        )  # fmt: skip
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_open_event_streams_end_with_a_last_event_that_says_so(portal, signer, number):
+    headers = {"Authorization": f"Bearer {signer.token()}"}
+    listening = asyncio.Semaphore(0)
 
-    return sign
+    async def listen(http):
+        async with http.stream("GET", "/v1/overview/events", headers=headers) as answer:
+            listening.release()
+            return [event async for event, _ in Events(answer)][-1]
 
-
-@pytest.fixture
-def api(here):
-    with httpx.Client(base_url=here.portal_url, timeout=60) as it:
-        yield it
-
-
-@pytest.fixture
-def browser(here):
-    """A browser's cookies, without the rest of it."""
-    with httpx.Client(base_url=here.portal_url, timeout=60, follow_redirects=True) as it:
-        yield it
-
-
-def bearer(token):
-    return {"Authorization": f"Bearer {token}"}
-
-
-def sections(answer):
-    return {section["id"]: section for overview in answer.json()["overviews"] for section in overview["sections"]}
-
-
-def log_in(browser, name="Alma Eksempel"):
-    page = browser.get("/log-ind").text
-    csrf = re.search(r'name="csrf" value="([^"]+)"', page)[1]
-    answer = browser.post("/log-ind", data={"csrf": csrf, "side": "/", "borger": name})
-    assert answer.status_code == 200
-    return answer
-
-
-def test_a_page_that_is_asked_for_fills_by_itself(api, token, control):
-    headers = bearer(token())
-    first = api.get("/v1/overview", headers=headers)
-    told = api.get("/v1/overview/events", headers=headers).text
-    last = api.get("/v1/overview", headers=headers)
-    assert {section["state"] for section in sections(first).values()} == {"pending"}
-    assert told.count("event: section") >= 7
-    assert last.json()["complete"]
-    assert sections(last)["completed_educations"]["state"] == "ready"
-
-
-def test_the_portal_is_ready_when_every_queue_is_worked_at(api):
-    wait_for(lambda: api.get("/readyz").status_code == 200, "the queues' signs of life")
-    assert all(api.get("/readyz").json()["queues"].values())
-
-
-def test_a_fault_report_reaches_the_vendor(api, token, control):
-    taken = api.post(
-        "/v1/fault-reports", json={"text": "Kalenderen er tom."}, headers={**bearer(token()), "Idempotency-Key": "one"}
-    )
-    assert taken.status_code == 202
-    where = taken.headers["location"]
-    wait_for(lambda: api.get(where, headers=bearer(token())).json()["status"] == "delivered", "the delivery")
-    assert api.get(where, headers=bearer(token())).json()["case"].startswith("FM-")
-
-
-def test_no_process_writes_a_cpr_number_down(here, api, token, control):
-    api.get("/v1/overview", headers=bearer(token()))
-    api.get(f"/v1/{citizens.EXAMPLE.cpr}", headers=bearer(token()))
-    api.get("/v1/overview", headers=bearer(citizens.EXAMPLE.cpr))
-    written = "".join(process.log.read_text("utf-8") for process in here.processes.values())
-    assert "request_answered" in written
-    assert citizens.EXAMPLE.cpr not in written
-
-
-def look_at_every_page(browser):
-    """Every page answers with its menu and footer. Returns »Oplysninger om dig«."""
-    answers = {path: browser.get(path) for path in PAGES}
-    print({path: answer.elapsed.total_seconds() for path, answer in answers.items()})
-    assert {answer.status_code for answer in answers.values()} == {200}
-    assert all("Oplysninger om dig" in answer.text for answer in answers.values())
-    assert all("Kompetenceafklaring og sprogkort" in answer.text for answer in answers.values())
-    assert max(answer.elapsed.total_seconds() for answer in answers.values()) < HANGS
-    return answers["/oplysninger-om-dig"].text
-
-
-@pytest.mark.parametrize("name", ["cache", "broker", "ledger"])
-@pytest.mark.parametrize("how", ["stopped", "frozen"])
-def test_no_page_hangs_or_fails_without_a_redis(here, browser, control, name, how):
-    """§3.1: a failing register, or what stands for it, never takes down the log-in, the menu or another page."""
-    server = here.redis[name]
-    if how == "stopped":
-        server.stop()
-    else:
-        server.process.signal(signal.SIGSTOP)
-    try:
-        log_in(browser)
-        page = look_at_every_page(browser)
-    finally:
-        if how == "stopped":
-            server.start()
-        else:
-            server.process.signal(signal.SIGCONT)
-    if name == "cache":
-        assert UNAVAILABLE_TEXT in page
-
-
-def test_no_page_hangs_or_fails_while_every_upstream_is_down(here, browser, control):
-    for register in REGISTERS:
-        control.fault(register, {"kind": "status", "status": 503})
-    with here.redis["cache"].client() as cache:
-        cache.flushall()
-    log_in(browser)
-    browser.get("/oplysninger-om-dig/begivenheder")
-    assert UNAVAILABLE_TEXT in look_at_every_page(browser)
-
-
-def test_whatever_is_down_every_page_is_there_and_no_failure_looks_like_no_data(here, browser, control):
-    """§3.1, R8: all 64 combinations of upstreams that are down, on a cache that has nothing."""
-    for down in itertools.chain.from_iterable(
-        itertools.combinations(UPSTREAMS, count) for count in range(len(UPSTREAMS) + 1)
-    ):
-        control.reset()
-        for name in down:
-            control.fault(name, {"kind": "status", "status": 503})
-        with here.redis["cache"].client() as cache:
-            cache.flushall()
-        log_in(browser)
-        overview = look_at_every_page(browser)
-        assert 'data-state="empty"' not in overview, down
-        for path in FROM_DFDG:
-            page = settled(browser, path)
-            assert not [text for text in NOTHING if text in page], (down, path)
-            if "dfdg" in down:
-                assert UNAVAILABLE_TEXT in page, (down, path)
-
-
-def test_a_booking_system_that_is_down_is_said_where_one_books_and_nowhere_else(here, browser, control):
-    control.fault("booking_vendor", {"kind": "status", "status": 503})
-    log_in(browser)
-    # As soon as DFDG, which an earlier test may have taken down, names the deadlines again.
-    wait_for(lambda: texts.BOOK_UNREACHABLE in settled(browser, "/book-moeder-med-frist"), "the booking system's error")
-    for path in ("/kalender", "/jeg-soeger-job-som", "/min-profil"):
-        assert UNAVAILABLE_TEXT not in settled(browser, path)
-
-
-def settled(browser, path):
-    """A part of a page, once it is no longer being fetched."""
-    page, _, query = path.partition("?")
-    found = []
-    wait_for(
-        lambda: 'data-state="pending"' not in (found.append(browser.get(f"{page}/del?{query}").text) or found[-1]), path
-    )
-    return found[-1]
-
-
-async def test_a_portal_that_is_asked_to_end_lets_go_of_who_listens(here, token):
-    """And comes back where it was, so that this is the last test of the module."""
-    with here.redis["cache"].client() as cache:
-        cache.flushall()
-    portal = here.processes["portal"]
-    async with (
-        httpx.AsyncClient(base_url=here.portal_url, timeout=60) as client,
-        client.stream("GET", "/v1/overview/events", headers=bearer(token())),
-    ):
-        portal.signal(signal.SIGTERM)
-        # uvicorn ends as one does who was told to, once it has tidied up.
-        assert await asyncio.to_thread(portal.popen.wait, 30) in {0, -signal.SIGTERM}
-    assert "Application shutdown complete" in portal.log.read_text("utf-8")
+    async with asyncio.timeout(60), httpx.AsyncClient(base_url=portal.url, timeout=60) as http:
+        listeners = [asyncio.create_task(listen(http)) for _ in range(LISTENERS)]
+        for _ in listeners:
+            await listening.acquire()
+        portal.send_signal(number)
+        assert set(await asyncio.gather(*listeners)) == {"closing"}
+    assert await asyncio.to_thread(portal.wait, 60) in {0, -number}
+    told = [json.loads(line) for line in portal.written().splitlines()]
+    assert "Application shutdown complete." in [one["event"] for one in told]
+    assert [one for one in told if one["level"] in {"error", "critical"} or "exception" in one] == []

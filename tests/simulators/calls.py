@@ -9,7 +9,8 @@ import httpx
 from simulators import citizens
 
 KNOWN = citizens.EXAMPLE.cpr
-DFDG = ("udb", "su", "ydelse", "dfdg")
+SERVICES = ("visitering", "kontaktforloeb", "jobsearch", "borgerindsats")
+DFDG = ("udb", "su", "ydelse", *SERVICES)
 REGISTERS = (*DFDG, "eindkomst")
 UPSTREAMS = (*REGISTERS, "cvr", "booking_vendor")
 
@@ -23,15 +24,42 @@ CLASS = "http://rep.oio.dk/skat.dk/eindkomst/class/{}/xml/schemas/20071202/"
 
 # Of eIndkomst the address is all of it.
 PATHS = {
-    "udb": "/v1/ungedata",
+    "udb": "/v1/UDBhaendelser",
     "su": "/v1/su-forloeb",
-    "ydelse": "/VisiteringOgStatus/v1/ydelser",
-    "dfdg": "/v1/borger",
+    "ydelse": "/v1/ydelse",
+    "visitering": "/v2/VisiteringOgStatusStatus",
+    "kontaktforloeb": "/v2/Indkaldelse",
+    "jobsearch": "/v2/Joboenske",
+    "borgerindsats": "/v1/Aktivitet",
     "eindkomst": "",
     "cvr": "/cvr-permanent/virksomhed/_search",
-    "booking_vendor": "/v1/fejlmeldinger",
+    "booking_vendor": "/v1/BorgerBooking/Fejlmelding",
 }
-REPORT = '{"fejlmeldingsId": "%s", "beskrivelse": "%s", "oprettet": "2023-03-13T09:15:00+01:00"}'
+SECOND_PATHS = {
+    ("visitering", "absences"): "/v1/Fravaer/",
+    ("kontaktforloeb", "deadlines"): "/v1/Borgerstatus",
+    ("jobsearch", "history"): "/v2/Joboenske/historik",
+    ("borgerindsats", "joblog"): "/v1/Joblog",
+}
+QUESTIONS = [*((name, None) for name in DFDG), *SECOND_PATHS]
+"""What the registers behind DFDG are asked: each one's question, and the second one of a service that has two."""
+LISTS = {
+    ("udb", None): lambda whole: whole["haendelser"],
+    ("su", None): lambda whole: whole["forloeb"],
+    ("ydelse", None): lambda whole: whole["ydelser"]["ydelse"],
+    ("visitering", None): lambda whole: whole["kontaktgrupper"],
+    ("visitering", "absences"): lambda whole: whole["fravaer"],
+    ("kontaktforloeb", None): lambda whole: whole["indkaldelser"],
+    ("kontaktforloeb", "deadlines"): lambda whole: whole["Frister"]["Frist"] if "Frister" in whole else [],
+    ("jobsearch", None): lambda whole: whole["joboensker"],
+    ("jobsearch", "history"): lambda whole: whole["joboensker"],
+    ("borgerindsats", None): lambda whole: (
+        whole["aktiviteter"]["AktivitetOpsummering"]["aktivitet"] if "aktiviteter" in whole else []
+    ),
+    ("borgerindsats", "joblog"): lambda whole: whole["jobsoegningslogning"],
+}
+"""Where an answer to each of them has its items."""
+REPORT = '{"Fejlkode": 1, "Fejltekst": "%s", "FejlOphav": 32, "FejlTidspunkt": "2023-03-13T09:15:00.123+01:00"}'
 
 _ids = itertools.count(1)
 
@@ -66,10 +94,11 @@ def origin(url):
 
 
 def call(upstream, citizen=KNOWN, **more):
-    """A call of the contract; with a request id of its own, unless one is given."""
+    """A call of the contract; with a request id of its own, unless one is given. `operation` is a second question."""
     request_id = more.pop("request_id", None) or f"request-{next(_ids)}"
     common = {"x-requestId": request_id, "traceparent": f"00-{'a' * 32}-{'b' * 16}-01"}
-    path = PATHS[upstream]
+    operation = more.pop("operation", None)
+    path = SECOND_PATHS[upstream, operation] if operation else PATHS[upstream]
     if upstream in DFDG:
         return Call("GET", path, common | {"x-civilRegistrationIdentifier": citizen})
     if upstream == "eindkomst":
@@ -78,6 +107,14 @@ def call(upstream, citizen=KNOWN, **more):
     if upstream == "cvr":
         return cvr(common, **more)
     return report(common, **more)
+
+
+def subscribe(citizen=KNOWN, request_id=None, method="POST"):
+    """A subscription at Ungedatabasen; with DELETE, its end."""
+    headers = {"x-requestId": request_id or f"request-{next(_ids)}", "x-civilRegistrationIdentifier": citizen}
+    if method == "DELETE":
+        return Call(method, "/v1/UDBabonnement", headers)
+    return Call(method, "/v1/UDBabonnement", headers | {"Content-Type": "application/json"}, b"{}")
 
 
 def cvr(common, numbers=("11111111", "99999999"), size=""):
@@ -89,7 +126,7 @@ def cvr(common, numbers=("11111111", "99999999"), size=""):
 
 def report(common, key="report-1", text="Kan ikke booke"):
     headers = {"Authorization": "Bearer registerbro", "Idempotency-Key": key}
-    return Call("POST", PATHS["booking_vendor"], common | headers, (REPORT % (key, text)).encode())
+    return Call("POST", PATHS["booking_vendor"], common | headers, (REPORT % text).encode())
 
 
 def soap(transaction_id, citizen, first="200801", last="202611"):

@@ -1,15 +1,17 @@
-"""One simulation for all tests, healthy at the start of each."""
+"""One simulation for all tests, healthy at the start of each, in which all citizens are subscribed."""
 
 import httpx
 import pytest
 
-from simulators import Simulation
+from simulators import Simulation, citizens
 from tests.simulators import calls
 
 
 @pytest.fixture(scope="session")
 def simulation():
     with Simulation() as running:
+        for citizen in citizens.BY_CPR.values():
+            calls.subscribe(citizen.cpr).send(running.urls["udb"])
         yield running
 
 

@@ -1,24 +1,29 @@
 """What the upstreams answer when nothing is wrong, and how they notice a call that breaks the contract."""
 
-import httpx
 import pytest
 
 from simulators import citizens
-from tests.simulators.calls import DFDG, KNOWN, UPSTREAMS, Call, call
+from tests.simulators.calls import DFDG, KNOWN, LISTS, QUESTIONS, SECOND_PATHS, UPSTREAMS, Call, call
 
 EVERYWHERE = pytest.mark.parametrize("upstream", UPSTREAMS)
-BEHIND_DFDG = pytest.mark.parametrize("upstream", DFDG)
+BEHIND_DFDG = pytest.mark.parametrize(("upstream", "operation"), QUESTIONS)
 
 
-def test_udb_answers_as_in_the_published_example(send):
+def test_udb_answers_with_events(send):
     answer = send("udb").json()
     assert answer["civilRegistrationIdentifier"] == KNOWN
-    assert answer["uddannelsesforloeb"][0] == {
-        "type": "UDDANNELSE", "navn": "Htx", "kompetence": "KOMPETENCEGIVENDE", "status": "GENNEMFOERT",
+    begun, completed, *others = answer["haendelser"]
+    assert (begun.pop("haendelsesIdentifier"), completed.pop("haendelsesIdentifier")) == (
+        "h-OPTAGELSE-2015-08-10-280051-2047", "h-FULDFOERELSE-2018-06-27-280051-2047"
+    )  # fmt: skip
+    htx = {
+        "uddannelse": {"kode": "2047", "navn": "Htx", "type": "UDDANNELSE", "kompetence": "KOMPETENCEGIVENDE"},
         "institution": {"nummer": "280051", "navn": "NEXT Uddannelse"},
-        "startdato": "2015-08-10", "slutdato": "2018-06-27",
-    }  # fmt: skip
-    assert answer["uddannelsesforloeb"][3]["speciale"] == "Almen grunduddannelse"
+    }
+    assert begun == htx | {"haendelsestype": "OPTAGELSE", "dato": "2015-08-10"}
+    assert completed == htx | {"haendelsestype": "FULDFOERELSE", "dato": "2018-06-27"}
+    (fgu, _) = (event for event in others if event["uddannelse"]["type"] == "FGU")
+    assert fgu["speciale"] == "Almen grunduddannelse"
 
 
 def test_su_answers_with_registrations(send):
@@ -40,32 +45,15 @@ def test_ydelse_repeats_the_person_in_each_benefit(send):
 
 @BEHIND_DFDG
 @pytest.mark.parametrize("cpr", [citizens.STRANGER, citizens.UNKNOWN.cpr])
-def test_whom_the_registers_behind_dfdg_do_not_know_is_error_1010(send, upstream, cpr):
-    answer = send(upstream, citizen=cpr)
+def test_whom_the_registers_behind_dfdg_do_not_know_is_error_1010(send, upstream, operation, cpr):
+    answer = send(upstream, citizen=cpr, operation=operation)
     assert (answer.status_code, answer.json()["fejl"][0]["kode"]) == (404, "1010")
 
 
 @BEHIND_DFDG
-def test_who_is_known_and_has_nothing_gets_an_empty_answer(send, upstream):
-    answer = send(upstream, citizen=citizens.EMPTY.cpr)
-    assert answer.status_code == 200
-    assert b"[]" in answer.content
-
-
-def test_the_vendor_keeps_a_report_once_however_often_it_comes(control, send):
-    first, second = send("booking_vendor"), send("booking_vendor")
-    assert (first.status_code, second.status_code) == (201, 200)
-    assert first.json() == second.json() == {"sagsnummer": "FM-2023-000001"}
-    (kept,) = control.reports().values()
-    assert (kept["received"], kept["report"]["beskrivelse"]) == (2, "Kan ikke booke")
-
-
-def test_the_vendor_has_stored_a_report_whose_answer_was_lost_on_the_way(control, send):
-    control.fault("booking_vendor", {"kind": "truncated", "times": 1})
-    with pytest.raises(httpx.RemoteProtocolError, match="complete message body"):
-        send("booking_vendor")
-    assert send("booking_vendor").status_code == 200
-    assert control.reports()["report-1"]["received"] == 2
+def test_who_is_known_and_has_nothing_gets_an_empty_answer(send, upstream, operation):
+    answer = send(upstream, citizen=citizens.EMPTY.cpr, operation=operation)
+    assert (answer.status_code, LISTS[upstream, operation](answer.json())) == (200, [])
 
 
 A_REPORT = call("booking_vendor").content
@@ -79,8 +67,8 @@ BREACHES = [
     ("cvr", {"Authorization": "Basic bm86bm8="}, "wrong user or password", 401),
     ("booking_vendor", {"Authorization": None}, "wrong token", 401),
     ("booking_vendor", {"Authorization": "Bearer no"}, "wrong token", 401),
-    ("booking_vendor", {"Idempotency-Key": None}, "Idempotency-Key is missing", 400),
-    ("booking_vendor", {"Idempotency-Key": "another"}, "fejlmeldingsId is not the Idempotency-Key", 400),
+    ("booking_vendor", {"CivilRegistrationIdentifier": "610299-1234"}, "is not ten digits", 400),
+    ("booking_vendor", {"CivilRegistrationIdentifier": citizens.STRANGER}, "unknown citizen", 400),
 ]
 
 
@@ -97,11 +85,38 @@ def test_a_header_that_is_not_of_the_contract_is_refused_and_noted(control, send
 
 
 @EVERYWHERE
-@pytest.mark.parametrize("spelling", ["?cpr=6102991234", "/6102991234", "?cpr=610299-1234"])
+@pytest.mark.parametrize("spelling", ["?cpr=6102991234", "/6102991234", "?cpr=610299-1234", "/610299%201234"])
 def test_a_cpr_number_in_the_url_is_refused_and_noted(control, send, upstream, spelling):
     right = call(upstream)
     assert send(upstream, right.but(path=right.path + spelling)).status_code == 400
     assert_noticed(control, upstream, "a CPR number in the URL")
+
+
+@pytest.mark.parametrize(("upstream", "operation"), SECOND_PATHS)
+@pytest.mark.parametrize(
+    ("header", "breach"),
+    [("x-requestId", "is missing or too long"), ("x-civilRegistrationIdentifier", "is missing")],
+)
+def test_a_header_is_missed_in_a_second_question_too(control, send, upstream, operation, header, breach):
+    assert send(upstream, call(upstream, operation=operation).but({header: None})).status_code == 400
+    assert_noticed(control, upstream, breach)
+
+
+@BEHIND_DFDG
+@pytest.mark.parametrize(
+    "altered",
+    [
+        lambda path: path.removesuffix("/") if path.endswith("/") else f"{path}/",
+        lambda path: f"{path}/" if path.endswith("/") else f"/{path}",
+        lambda path: path.replace("/", "//"),
+        str.swapcase,
+    ],
+    ids=["last slash", "one more slash", "double slashes", "other case"],
+)
+def test_a_slash_too_few_or_too_many_in_a_path_is_not_found_and_noted(control, send, upstream, operation, altered):
+    right = call(upstream, operation=operation)
+    assert send(upstream, right.but(path=altered(right.path))).status_code == 404
+    assert_noticed(control, upstream, "not ")
 
 
 @EVERYWHERE
@@ -119,29 +134,35 @@ def test_a_search_in_cvr_that_is_none_is_refused_and_noted(control, send, body):
 
 @pytest.mark.parametrize(
     ("text", "status"),
-    [("x" * 500, 201), ("x" * 501, 400), ("😀" * 250, 201), ("😀" * 250 + "x", 400), ("\\n" * 500, 201)],
+    [("x" * 500, 200), ("x" * 501, 400), ("😀" * 250, 200), ("😀" * 250 + "x", 400), ("\\n" * 500, 200)],
 )
 def test_the_vendor_takes_500_utf_16_units(control, send, text, status):
     assert send("booking_vendor", text=text).status_code == status
     (kept,) = control.calls("booking_vendor").calls
-    assert kept.broke_contract == {201: None, 400: "beskrivelse is too long"}[status]
+    assert kept.broke_contract == {200: None, 400: "Fejltekst is too long"}[status]
 
 
 @pytest.mark.parametrize(
-    "body",
+    ("body", "breach"),
     [
-        b"",
-        b"{}",
-        b"[]",
-        b'{"fejlmeldingsId": "report-1"}',
-        A_REPORT.replace(b"03-13", b"02-30"),
-        A_REPORT.replace(b"+01:00", b""),
+        (b"", "no report"),
+        (b"[]", "no report"),
+        (b"{}", "unknown Fejlkode"),
+        (A_REPORT.replace(b"Fejltekst", b"beskrivelse"), "no report"),
+        (A_REPORT.replace(b'"Fejlkode": 1', b'"Fejlkode": 10'), "unknown Fejlkode"),
+        (A_REPORT.replace(b'"Fejlkode": 1', b'"Fejlkode": "1"'), "unknown Fejlkode"),
+        (A_REPORT.replace(b'"FejlOphav": 32', b'"FejlOphav": 31'), "illegal FejlOphav"),
+        (A_REPORT.replace(b"03-13", b"02-30"), "FejlTidspunkt is missing"),
+        (A_REPORT.replace(b"+01:00", b""), "FejlTidspunkt is missing"),
+        (A_REPORT.replace(b', "FejlTidspunkt": "2023-03-13T09:15:00.123+01:00"', b""), "FejlTidspunkt is missing"),
+        (A_REPORT.replace(b"{", b'{"MoedetilbudId": "5b1f0c1e-7a3e-4c8e-9d51-5a3b2c1d0e9f", '), "MoedetilbudId"),
+        (A_REPORT.replace(b"{", b'{"IndkaldelseId": "5b1f0c1e-7a3e-4c8e-9d51-5a3b2c1d0e9f", '), "IndkaldelseId"),
     ],
 )
-def test_a_report_that_is_none_is_refused_and_noted(control, send, body):
+def test_a_report_that_is_none_is_refused_and_noted(control, send, body, breach):
     assert send("booking_vendor", call("booking_vendor").but(content=body)).status_code == 400
-    assert_noticed(control, "booking_vendor", "no report")
-    assert control.reports() == {}
+    assert_noticed(control, "booking_vendor", breach)
+    assert control.reports() == []
 
 
 @pytest.mark.parametrize(
@@ -161,5 +182,5 @@ def test_a_refusal_is_in_the_upstreams_own_form(send, upstream, form):
 
 def test_a_call_that_breaks_the_contract_does_not_reach_the_faults(control, send):
     control.fault("udb", {"kind": "status", "status": 503, "times": 1})
-    assert send("udb", Call("GET", "/v1/ungedata")).status_code == 400
+    assert send("udb", Call("GET", "/v1/UDBhaendelser")).status_code == 400
     assert send("udb").status_code == 503

@@ -4,10 +4,13 @@ from datetime import date
 
 import pytest
 
+from domain.cpr import Cpr
+from domain.rules import DEFAULT_RULES
+from domain.target_group import in_target_group
 from simulators import citizens
-from simulators.citizens import CITIZENS, COMPANIES, Wages
-from workers.domain.cpr import Cpr
-from workers.domain.target_group import in_target_group
+from simulators.citizens import CITIZENS
+from simulators.companies import COMPANIES
+from simulators.register_data import DFDG_SERVICES, Wages
 
 TODAY = date(2026, 11, 23)
 EVERYBODY = pytest.mark.parametrize("citizen", citizens.BY_CPR.values(), ids=lambda citizen: citizen.name)
@@ -16,7 +19,9 @@ EVERYBODY = pytest.mark.parametrize("citizen", citizens.BY_CPR.values(), ids=lam
 def is_in_target_group(citizen, today=TODAY):
     groups, order = citizen.contact_groups, citizen.education_order
     born = Cpr.parse(citizen.cpr).birth_date
-    return in_target_group(born=born, contact_groups=groups, education_order=order, today=today)
+    return in_target_group(
+        DEFAULT_RULES.target_group, born=born, contact_groups=groups, education_order=order, today=today
+    )
 
 
 @EVERYBODY
@@ -39,8 +44,11 @@ def test_each_is_of_an_age_to_be_in_the_registers(citizen):
 @EVERYBODY
 def test_no_period_ends_before_it_starts(citizen):
     assert all(wages.start <= wages.end for wages in citizen.wages if wages.start and wages.end)
-    items = [*(citizen.udb or ()), *(citizen.ydelse or ())]
-    assert all(item["startdato"] <= item.get("slutdato", "9999") for item in items)
+    assert all(item["startdato"] <= item.get("slutdato", "9999") for item in citizen.ydelse or ())
+    begun = {}
+    for event in citizen.udb or ():
+        course = event["institution"]["nummer"], event["uddannelse"]["kode"]
+        assert begun.setdefault(course, event.get("dato", "9999")) <= event.get("dato", "9999")
 
 
 def test_there_are_as_many_citizens_as_are_needed_and_nobody_twice():
@@ -52,8 +60,8 @@ def test_there_are_as_many_citizens_as_are_needed_and_nobody_twice():
 
 def test_some_are_outside_the_target_group_each_for_a_reason_of_its_own():
     outside = [citizen for citizen in CITIZENS if not is_in_target_group(citizen)]
-    # Those whom DFDG alone knows are there for its own pages, which are for everyone.
-    assert [citizen for citizen in outside if citizen.known_to != ("dfdg",)] == [
+    # Those whom DFDG's services alone know are there for its own pages, which are for everyone.
+    assert [citizen for citizen in outside if not citizen.known_to or set(citizen.known_to) - {*DFDG_SERVICES}] == [
         citizens.OUTSIDE,
         citizens.YOUNG_WITHOUT_ORDER,
         citizens.TURNS_25,
@@ -74,25 +82,54 @@ def test_every_contact_group_of_the_rule_is_there():
 
 def test_every_type_competence_and_status_of_an_education_is_there():
     items = [item for citizen in CITIZENS for item in citizen.udb or ()]
-    ordinary = {(item["kompetence"], item["status"]) for item in items if item["type"] == "UDDANNELSE"}
-    special = {(item["type"], item["status"]) for item in items if item["type"] != "UDDANNELSE"}
-    statuses = ("IGANGVAERENDE", "AFBRUDT", "GENNEMFOERT")
+    said = {
+        (item["uddannelse"]["type"], item["uddannelse"].get("kompetence"), item["haendelsestype"]) for item in items
+    }
+    ordinary = {(kompetence, kind) for of, kompetence, kind in said if of == "UDDANNELSE"}
+    special = {(of, kind) for of, _, kind in said if of != "UDDANNELSE" and kind != "FARE_FOR_AFBRUD"}
+    statuses = ("OPTAGELSE", "AFBRUD", "FULDFOERELSE")
     assert ordinary > {(k, s) for k in ("ERHVERVSKOMPETENCEGIVENDE", "KOMPETENCEGIVENDE") for s in statuses}
-    assert ("INGEN", "GENNEMFOERT") in ordinary
+    assert ("INGEN", "FULDFOERELSE") in ordinary
     assert special == {(kind, status) for kind in ("FGU", "STU") for status in statuses}
+
+
+def test_a_course_is_told_in_every_way_that_events_can():
+    kinds = [event["haendelsestype"] for event in citizens.FGU_CHANGES.udb]
+    assert kinds == ["OPTAGELSE", "OPTAGELSE", "OPTAGELSE", "FARE_FOR_AFBRUD"]
+    assert len({(e["institution"]["nummer"], e["uddannelse"]["kode"]) for e in citizens.FGU_CHANGES.udb}) == 1
+    assert [event.get("aarsag") for event in citizens.NEVER_MET.udb].count("Ej mødt") == 1
+    hf = [event["haendelsestype"] for event in citizens.NEVER_MET.udb if event["uddannelse"]["navn"] == "Hf"]
+    assert hf == ["OPTAGELSE", "AFBRUD", "FULDFOERELSE"]
+
+
+def test_no_two_events_of_a_citizen_have_one_id():
+    for citizen in CITIZENS:
+        ids = [event["haendelsesIdentifier"] for event in citizen.udb or ()]
+        assert len(set(ids)) == len(ids)
 
 
 def test_every_type_of_benefit_is_there():
     assert len({item["ydelsestype"] for item in citizens.BENEFIT_TYPES.ydelse}) == 10
 
 
+def test_benefits_are_there_that_say_less_than_we_would_like():
+    items = citizens.BENEFITS_UNTOLD.ydelse
+    told = {(item.get("ydelsestype") is not None, item.get("kontaktgruppeType") is not None) for item in items}
+    assert told == {(False, True), (False, False), (True, False)}
+    assert {type(item.get("kontaktgruppeType")) for item in items} == {int, str, type(None)}
+    assert {item.get("samtidigJob", "missing") for item in items} == {True, False, None, "missing"}
+    starts = {item["startdato"] for item in items}
+    assert max(starts) > "2090"
+    assert "2024-02-30" in starts
+
+
 def test_somebody_has_no_end_date_in_each_register_that_may_lack_one():
     assert any("slutdato" not in item for citizen in CITIZENS for item in citizen.ydelse or ())
-    finished = [item for citizen in CITIZENS for item in citizen.udb or () if item["status"] != "IGANGVAERENDE"]
-    assert any("slutdato" not in item for item in finished)
+    finished = [item for citizen in CITIZENS for item in citizen.udb or () if item["haendelsestype"] != "OPTAGELSE"]
+    assert any("dato" not in item for item in finished)
 
 
-@pytest.mark.parametrize("register", ["udb", "su", "eindkomst", "ydelse"])
+@pytest.mark.parametrize("register", ["udb", "su", "eindkomst", "ydelse", *DFDG_SERVICES])
 def test_each_register_knows_somebody_of_whom_it_holds_nothing(register):
     assert register not in citizens.EMPTY.known_to
     assert getattr(citizens.EMPTY, "wages" if register == "eindkomst" else register) == ()
@@ -115,7 +152,10 @@ def test_there_is_a_history_of_forty_jobs():
 def test_names_try_what_a_page_must_withstand():
     items = [item for citizen in CITIZENS for item in citizen.udb or ()]
     employers = [company.name for company in COMPANIES.values() if company.name]
-    shown = [*employers, *(name for item in items for name in (item["navn"], item["institution"]["navn"]))]
+    shown = [
+        *employers,
+        *{name for item in items for name in (item["uddannelse"]["navn"], item["institution"]["navn"])},
+    ]
     assert sum("<script>" in name for name in shown) == 2
     assert all(any(letter in name for name in shown) for letter in "æøåÆØÅ")
 

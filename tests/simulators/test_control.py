@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import pytest
 
 from simulators import citizens
-from simulators.dfdg import Udb
 from simulators.faults import Status
 from simulators.server import UpstreamServer
+from simulators.ungedata import Ungedata
 from tests.simulators.calls import KNOWN, REGISTERS, UPSTREAMS, call, origin
 
 EVERYWHERE = pytest.mark.parametrize("upstream", UPSTREAMS)
@@ -32,7 +32,7 @@ def test_what_is_received_is_counted_on_the_upstreams_own_port(simulation, send,
     send(upstream)
     assert http.get(calls).json()["total"] == 1
     assert http.delete(calls).status_code == 204
-    assert http.get(calls).json() == {"total": 0, "by_citizen": {}, "calls": []}
+    assert http.get(calls).json() == {"total": 0, "by_citizen": {}, "calls": [], "writes": []}
 
 
 def test_new_faults_take_the_place_of_all_old_ones(control, send):
@@ -92,7 +92,7 @@ def test_a_reset_mends_everything_and_forgets_what_was_received(control, send):
     send("udb")
     send("booking_vendor")
     control.reset()
-    assert (control.calls("udb").total, control.reports()) == (0, {})
+    assert (control.calls("udb").total, control.reports()) == (0, [])
     assert send("udb").status_code == 200
 
 
@@ -153,8 +153,9 @@ def test_the_client_says_why_a_fault_cannot_be(control, upstream, fault, problem
 
 def test_only_the_vendor_has_reports(simulation, send, http):
     send("booking_vendor")
-    assert "report-1" in http.get(f"{origin(simulation.urls['booking_vendor'])}/__sim__/reports").json()
+    assert len(http.get(f"{origin(simulation.urls['booking_vendor'])}/__sim__/reports").json()) == 1
     assert http.get(f"{origin(simulation.urls['udb'])}/__sim__/reports").status_code == 404
+    assert http.put(f"{origin(simulation.urls['udb'])}/__sim__/knows_keys", json=True).status_code == 404
 
 
 def test_a_log_in_can_list_the_constructed_citizens(control):
@@ -164,10 +165,10 @@ def test_a_log_in_can_list_the_constructed_citizens(control):
 
 
 def test_the_last_ten_thousand_calls_are_kept_and_all_are_counted():
-    server = UpstreamServer(Udb(), "127.0.0.1", 0)
+    server = UpstreamServer(Ungedata(), "127.0.0.1", 0)
 
     for _ in range(10_001):
-        server._note(SimpleNamespace(headers={}))
+        server._record(SimpleNamespace(headers={}, path="/"))
     assert (server.received()["total"], len(server.received()["calls"])) == (10_001, 10_000)
 
 

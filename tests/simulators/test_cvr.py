@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from simulators.citizens import COMPANIES
+from simulators.companies import COMPANIES
 from tests.simulators.calls import call
 
 VALUES = {"navn", "periode", "sidstOpdateret"}

@@ -9,8 +9,8 @@ from lxml import etree
 
 from simulators import citizens
 from simulators.eindkomst import answer_about
-from tests.eindkomst import schema
 from tests.simulators.calls import CLASS, KNOWN, C, Call, E, K, V, call
+from tests.workers.eindkomst import schema
 
 PERSON = "http://eksternwiki.skat.dk/oioxml/skat_dk/eIndkomst/person/"
 ITST = "http://rep.oio.dk/itst.dk/xml/schemas/2006/01/17/"

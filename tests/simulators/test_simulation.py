@@ -10,9 +10,9 @@ import threading
 import httpx
 import pytest
 
-from ops.local import free_ports
+from demo.installation import free_ports
 from simulators import Simulation
-from tests.simulators.calls import UPSTREAMS, call
+from tests.simulators.calls import UPSTREAMS, call, subscribe
 
 
 @pytest.fixture
@@ -49,6 +49,12 @@ def test_a_call_that_hangs_does_not_keep_the_process_from_stopping(start):
     with call("udb").stream(urls["udb"]):
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
+
+
+def test_how_late_ungedatabasen_has_events_can_be_chosen(start):
+    urls = json.loads(start("--events-after", "3600").stdout.readline())
+    assert subscribe().send(urls["udb"]).status_code == 200
+    assert call("udb").send(urls["udb"]).json()["haendelser"] == []
 
 
 def test_ports_can_be_chosen(start):

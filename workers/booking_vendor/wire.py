@@ -1,126 +1,103 @@
-"""The vendor's format: an assumption, all but the 500 characters, so that the real one is a change here alone.
+"""Payload models of the vendor's fault reports: CreateFejlmelding of STAR's published BorgerBookingService.
 
-Fault reports are posted to PATH. Meetings: `GET /v1/tider` lists the times that are free before a deadline, and
-`POST /v1/bookinger` books one of them. Who asks is an opaque reference of ours, and the deadline is one of DFDG's.
+The fields, and that 500 characters are the longest text, are published; what is assumed is marked.
+`registerbro/meetings/wire.py` has the vendor's meetings.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Annotated, Final
+from enum import Enum
+from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, FailFast, Strict, StringConstraints
+from pydantic import StringConstraints
 
-from config.windows import DENMARK
-from workers.booking_vendor.outbox import Content
+from config.settings import FaultCode
+from domain.service_windows import DENMARK
+from registerbro.fault_reports.model import Content
+from registerbro.upstreams.wire_types import WireModel
 
-PATH = "/v1/fejlmeldinger"
-TIMES_PATH = "/v1/tider"
-BOOKINGS_PATH = "/v1/bookinger"
+# ASSUMED: the path of CreateFejlmelding is `/v1/BorgerBooking/Fejlmelding`, since it is cut off where the others of the
+# service are published. The vendor's own description of the service settles it; PATH is a setting.
 
-REFERENCE_HEADER = "x-borgerReference"
-DEADLINE_HEADER = "x-bookingfrist"
+# ASSUMED: the vendor lets us in by a bearer token, which no published page mentions. The agreement settles it; TOKEN or
+# TOKEN_URL is a setting.
 
-TAKEN: Final = "OPTAGET"
-ALREADY_BOOKED: Final = "ALLEREDE_BOOKET"
-UNKNOWN: Final = "UKENDT"
-KEY_REUSED: Final = "NOEGLE_GENBRUGT"
-REFUSALS: dict[str, int] = {TAKEN: 409, ALREADY_BOOKED: 409, UNKNOWN: 404, KEY_REUSED: 422}
-"""What `fejl` may say when a booking is refused, and the HTTP status with which it does."""
+JOBNET = 32
+"""FejlOphav: the report comes from Jobnet. Only this and 30 (DFDG) are allowed."""
 
-
-def _zoned(value: object) -> datetime:
-    """Only a text such as `2023-03-15T09:00:00+01:00`: a time without a zone would be a guess."""
-    if not isinstance(value, str):
-        raise ValueError("not a text")  # noqa: TRY004 - pydantic takes a TypeError for a defect of ours
-    moment = datetime.fromisoformat(value)
-    if moment.tzinfo is None:
-        raise ValueError("no time zone")
-    return moment
+CPR_HEADER = "CivilRegistrationIdentifier"
+"""ASSUMED: a fault report is taken without its author's CPR number, and the header is that of the service's other
+operations, where it is optional. One report in the vendor's test environment settles it: SEND_CPR sends the number.
+"""
 
 
-def _danish(moment: datetime) -> datetime:
-    try:
-        return moment.astimezone(DENMARK)
-    except OverflowError:
-        raise ValueError("outside the calendar") from None
+class Taken(Enum):
+    """Whether the vendor has taken a report, as far as the status of its answer says."""
+
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
 
 
-Moment = Annotated[datetime, BeforeValidator(_zoned), AfterValidator(_danish)]
-Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,99}$")]
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300)]
+NOT_TAKEN = frozenset({301, 307, 308, *range(400, 500), 500, 501, 503, 505})
+"""Statuses by which a server says that it has not done what was asked for (RFC 9110, 15).
+
+ASSUMED: an answer of 500 means that the report was not taken, as RFC 9110 has it. The vendor's word on whether it can
+fail after it has stored a report settles it; if it can, 500 belongs to the statuses of unknown outcome.
+
+502 and 504 are a gateway's: it passed the report on and had no usable answer. 302 and 303 may be a receipt elsewhere.
+"""
 
 
-class _WireModel(BaseModel):
-    """A part of a message, in the vendor's vocabulary. What it holds is kept out of its repr."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", hide_input_in_errors=True)
-
-    def __repr_args__(self) -> list[tuple[str | None, object]]:
-        return []
+PAGE = "text/html"
+"""What no answer of this service is, but a log-in or maintenance page that a gateway puts in its place, with 200."""
 
 
-class Fejlmelding(_WireModel):
-    """A fault report. `fejlmeldingsId` is its idempotency key as well; no CPR number is ever a part of it."""
-
-    fejlmeldingsId: str  # noqa: N815 - the vendor's own name
-    beskrivelse: str
-    oprettet: str
-    side: str | None = None
-    fejlkode: str | None = None
+def taken(status: int) -> Taken:
+    """What a status says of the report. Any 2xx says that it was taken, with a body or without."""
+    if 200 <= status < 300:
+        return Taken.YES
+    return Taken.NO if status in NOT_TAKEN else Taken.UNKNOWN
 
 
-class Kvittering(_WireModel):
-    """The vendor has the report, under this case number."""
+class Fejlmelding(WireModel):
+    """A fault report. `FejlTidspunkt` is the same in every attempt, so that the vendor can tell a repeat."""
+
+    MoedetilbudId: str | None = None
+    IndkaldelseId: str | None = None
+    Fejlkode: int
+    Fejltekst: str
+    FejlOphav: int
+    FejlTidspunkt: str
+
+
+class Kvittering(WireModel):
+    """ASSUMED: a case number, if the vendor gives one, is `sagsnummer` of a JSON object. The published answer is empty;
+    the vendor's own description settles it.
+    """
 
     sagsnummer: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 
 
-class Tid(_WireModel):
-    """A time at which a meeting can be booked."""
+def fejlkode(codes: Iterable[FaultCode], page: str | None, error: str | None) -> int:
+    """The code of a report: that of the first rule that names its page and its error, or leaves them open.
 
-    id: Identifier
-    start: Moment
-    slut: Moment
-    sted: Text
-
-
-class Tider(_WireModel):
-    """The times that are free."""
-
-    tider: Annotated[tuple[Tid, ...], Strict(False), FailFast()]  # noqa: FBT003 - a JSON array is a list
+    ASSUMED: 1 is a code of BorgerBookingFejlTypeCodeList and fits every report, unless FAULT_CODES says more. The code
+    list settles it, which is not public.
+    """
+    return next(one.code for one in codes if one.page in {None, page} and one.error in {None, error})
 
 
-class Booking(_WireModel):
-    """A meeting that is booked."""
-
-    id: Identifier
-    start: Moment
-    slut: Moment
-    sted: Text
-
-
-class Bookingoenske(_WireModel):
-    """What is wished for: this time, for this deadline."""
-
-    reference: str
-    frist: str
-    tid: str
-
-
-class Afvisning(_WireModel):
-    """Why a booking is refused."""
-
-    fejl: str
-
-
-def fejlmelding(report_id: str, accepted_at: datetime, content: Content) -> bytes:
-    """The body of a report; `oprettet` is when we accepted it, in Danish time."""
+def fejlmelding(accepted_at: datetime, content: Content, codes: Iterable[FaultCode]) -> bytes:
+    """The body of a report; `accepted_at` is when the citizen handed it in, and is sent in Danish time."""
     return (
         Fejlmelding(
-            fejlmeldingsId=report_id,
-            beskrivelse=content.text,
-            oprettet=accepted_at.astimezone(DENMARK).isoformat(timespec="seconds"),
-            side=content.page,
-            fejlkode=content.error_code,
+            MoedetilbudId=content.meeting_offer,
+            IndkaldelseId=content.meeting,
+            Fejlkode=fejlkode(codes, content.page, content.error_code),
+            Fejltekst=content.text,
+            FejlOphav=JOBNET,
+            FejlTidspunkt=accepted_at.astimezone(DENMARK).isoformat(timespec="milliseconds"),
         )
         .model_dump_json(exclude_none=True)
         .encode()

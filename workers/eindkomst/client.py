@@ -1,4 +1,4 @@
-"""Asks eIndkomst about one citizen: the whole history in one call, or in pieces when that is too much at once."""
+"""Client of eIndkomst: asks for a citizen's whole history in one call, or in pieces when that is too much at once."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,15 +7,16 @@ from datetime import date
 from typing import Self
 
 from config.settings import EindkomstSettings
-from workers.domain.cpr import Cpr
+from domain.cpr import Cpr
+from registerbro.upstreams import deadline
+from registerbro.upstreams.certificates import Certificates
+from registerbro.upstreams.errors import BadRequest, TooLong
+from registerbro.upstreams.messages import Answer, Question
+from registerbro.upstreams.pipeline import Exchange, Upstream
+from registerbro.upstreams.ws_security import Security
+from workers.eindkomst import question as questions
 from workers.eindkomst import wire
 from workers.eindkomst.reports import Reports
-from workers.eindkomst.security import Security
-from workers.resilience import deadline
-from workers.resilience.certificates import Certificates
-from workers.resilience.client import Answer, Question
-from workers.resilience.errors import BadRequest, TooLong
-from workers.resilience.upstream import Exchange, Upstream
 
 PIECES_AT_A_TIME = 4
 """One after the other, the pieces of a long history would not come within the deadline; all at once, they would be a
@@ -79,7 +80,7 @@ class EindkomstClient:
         self._certificates = certificates
 
     async def fetch(self, cpr: Cpr) -> Reports:
-        """What was reported about the citizen, in no certain order; nothing is no data.
+        """Fetches all reports about the citizen, in no certain order; none is no data.
 
         Raises UpstreamError. It is all or nothing: one piece that fails fails the fetch, since a history with a hole
         would be a wrong one. All calls together take no longer than the register's total time-out.
@@ -87,7 +88,7 @@ class EindkomstClient:
         history = Months.between(self._settings.history_from, self._today())
         with deadline.within(self._settings.total_timeout):
             if self._certificates:
-                await self._certificates.look()
+                await self._certificates.reload_changed()
             return await self._ask_in_pieces(cpr, history)
 
     async def _ask_in_pieces(self, cpr: Cpr, history: Months) -> Reports:
@@ -120,11 +121,11 @@ class EindkomstClient:
         return sum(halves, Reports())
 
     async def _ask(self, cpr: Cpr, months: Months) -> Reports | None:
-        """What was reported for these months; None when they are too much at once. Raises UpstreamError."""
+        """Asks for the reports of these months; None when they are too much at once. Raises UpstreamError."""
 
         def question(request_id: str) -> Question:
-            body = wire.request(request_id, cpr, self._settings, *months.days, secured=self._security())
-            return Question("POST", self._settings.path, HEADERS, body)
+            body = questions.request(request_id, cpr, self._settings, *months.days, secured=self._security())
+            return Question("POST", self._upstream.path, HEADERS, body)
 
         def read(answer: Answer) -> Reports:
             return wire.read(answer, cpr, self._settings, self._security())
@@ -136,7 +137,7 @@ class EindkomstClient:
                 raise
         except wire.TooMuch:
             if months.count == 1:
-                # It cannot be cut further, so that somebody must look.
+                # A month cannot be cut further, so an operator must act.
                 raise BadRequest("a single month is refused as too much") from None
         return None
 

@@ -1,20 +1,21 @@
-"""What employers' reports to eIndkomst say of a citizen's work: each rule is a pure function.
+"""Rules of employers' reports to eIndkomst; each is a pure function.
 
-The register delivers reports raw: joining them, and leaving out those that were taken back, is left to who asks (WSDL
-of IndkomstOplysningPersonHent, rules of use). `wire.py` reads a `Report` from an answer, `normalise.py` makes periods.
+The register delivers reports raw: joining them, and dropping those that were reversed, is left to the asking system
+(WSDL of IndkomstOplysningPersonHent, rules of use). `report_parsing.py` reads a `Report` from an answer, `normalise.py`
+makes periods.
 """
 
 import calendar
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final, Self
 
-from workers.domain.overview import LeftOut
-from workers.domain.periods import add_months
+from domain.overview import LeftOut
+from domain.periods import add_months
 
 REPORTED: Final = "I"
 REVERSED: Final = "T"
@@ -61,7 +62,7 @@ class Report:
 
     `se_number` is the company's, eight characters; `own_id` the company's own identifier of the report; `income_type` a
     number; `marked` whether the register says that the report was taken back later (form 16000, field 021). `reporter`
-    (001) is the SE number of who has sent it, and `reporters_cvr_number` (006) the CVR number of that: both as they
+    (001) is the SE number of its sender, and `reporters_cvr_number` (006) the CVR number of that: both as they
     stand, or None.
     """
 
@@ -77,7 +78,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Reports:
-    """What can be read of an answer, in no certain order, and which items of it cannot."""
+    """The readable reports of an answer, in no certain order, and its unreadable items."""
 
     read: tuple[Report, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
@@ -161,18 +162,13 @@ def income_type(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 9 else None
 
 
-def of_types(reports: Iterable[Report], types: Collection[int]) -> list[Report]:
-    """The reports of these types of income."""
-    return [report for report in reports if report.income_type in types]
-
-
 def not_reversed(reports: Sequence[Report]) -> list[Report]:
     """The reports that were not taken back; reversals themselves are none.
 
     A report was taken back when it is marked so; or when a reversal of the same company has its own id; or, for a
     reversal whose id no report has, when company, period and type of income are the same. A reversal of the last sort
-    takes away one report: first one that is marked anyway, for that is what it tells again, then one without a CVR
-    number of its own, then by id, so that the order of reports changes nothing.
+    takes away one report: first one that is marked anyway, since the mark tells of the same reversal, then one without
+    a CVR number of its own, then by id, so that the order of reports changes nothing.
     """
     reported = [report for report in reports if report.kind == REPORTED]
     reversals = [report for report in reports if report.kind == REVERSED]
@@ -208,7 +204,7 @@ def _first_to_go(report: Report) -> tuple[bool, bool, str, str, str]:
 def told_cvr_number(report: Report) -> str | None:
     """The company's own CVR number, eight digits; None when the report does not tell it.
 
-    Field 006 is the CVR number of who has sent the report. That is the company itself unless field 001 names another:
+    Field 006 is the CVR number of the report's sender. That is the company itself unless field 001 names another:
     a bureau that reports for many never becomes an employer.
     """
     if report.reporter and _padded(report.reporter) != _padded(report.se_number):
@@ -223,7 +219,7 @@ def _padded(number: str) -> str:
 
 
 def employers(reports: Iterable[Report]) -> Mapping[Report, Employer]:
-    """Who employed the citizen, by report.
+    """Each report's employer.
 
     A company is known by its CVR number: told by the report, or, where that does not, by its other reports if they tell
     one and the same. Else by its SE number, since a company's first one equals its CVR number.

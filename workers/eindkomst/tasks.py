@@ -1,45 +1,53 @@
-"""The register itself: how its client, the look-up of names and its rules make one fetch, and the tasks that run it."""
+"""Tasks of eIndkomst: `eindkomst.refresh` fetches one citizen's data, normalises and stores them."""
 
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 
-from config.windows import DENMARK
-from workers.domain.cpr import Cpr
+from celery import shared_task
+
+from domain.cpr import Cpr
+from domain.service_windows import danish_today
+from registerbro.refresh.register import Fetched, Register
+from registerbro.services import Services
+from registerbro.upstreams.answer_parsing import apart
 from workers.eindkomst.client import EindkomstClient
 from workers.eindkomst.employers import Employers
-from workers.eindkomst.normalise import employer_numbers, normalise
-from workers.register import Fetched, Register, make_tasks
-from workers.resilience.reading import apart
-from workers.runtime import Services
+from workers.eindkomst.normalise import employer_numbers, employers_of, normalise
+from workers.process.register_tasks import make_background_tasks, run_refresh
 
 FRESH_WITHOUT_NAMES = timedelta(minutes=15)
 """So that a name that could not be looked up comes soon."""
 
 REPORT_CHARACTERS = 200
-"""What there is to one report, for how long it takes to make a part of a page of it."""
+"""Extent of one report, by the time it takes to normalise."""
 
 
 async def fetch(services: Services, cpr: Cpr) -> Fetched:
     """Asks eIndkomst about one citizen, and CVR for the employers' names. Raises UpstreamError for eIndkomst alone."""
     settings = services.settings
     client = EindkomstClient(
-        services.upstream("eindkomst"), settings.eindkomst, _today, services.certificates("eindkomst")
+        services.upstream("eindkomst"), settings.eindkomst, danish_today, services.certificates("eindkomst")
     )
-    reports = await client.fetch(cpr)
+    reports, rules = await client.fetch(cpr), services.rules.now()
     employers = Employers(services.upstream("cvr"), settings.cvr, services.cache, services.sealer)
     extent = REPORT_CHARACTERS * len(reports.read)
-    names = await employers.names(await apart(partial(employer_numbers, reports), extent))
-    normalised = await apart(partial(normalise, reports, names.by_number), extent)
+    employed = await apart(partial(employers_of, reports, rules), extent)
+    names = await employers.names(employer_numbers(employed))
+    normalised = await apart(partial(normalise, reports, names.by_number, employed, rules), extent)
     return Fetched(
         replace(normalised, left_out=normalised.left_out + names.left_out),
         fresh_for=None if names.complete else FRESH_WITHOUT_NAMES,
     )
 
 
-def _today() -> date:
-    return datetime.now(DENMARK).date()
-
-
 REGISTER = Register("eindkomst", fetch)
-make_tasks(REGISTER)
+
+
+@shared_task(name="eindkomst.refresh")
+def refresh(citizen_id: str) -> None:
+    """Refreshes one citizen's data from eIndkomst; `citizen_id` is the opaque id. A citizen waits for it."""
+    run_refresh(REGISTER, citizen_id)
+
+
+make_background_tasks(REGISTER)

@@ -1,19 +1,11 @@
-"""Asks SU about one citizen."""
+"""Client of SU: asks about one citizen."""
 
-from workers.domain.cpr import Cpr
-from workers.gateway import ask_about
-from workers.resilience.upstream import Upstream
+from domain.cpr import Cpr
+from registerbro.upstreams.dfdg_protocol import ask_about
+from registerbro.upstreams.pipeline import Upstream
 from workers.su import wire
 
-PATH = "/v1/su-forloeb"
 
-
-class SuClient:
-    """SU, through the upstream that spares it."""
-
-    def __init__(self, upstream: Upstream) -> None:
-        self._upstream = upstream
-
-    async def fetch(self, cpr: Cpr) -> wire.SuData | None:
-        """What the citizen began with SU; None when the register does not know the person. Raises UpstreamError."""
-        return await ask_about(self._upstream, PATH, cpr, wire.SuData)
+async def fetch(upstream: Upstream, cpr: Cpr) -> wire.SuData | None:
+    """The citizen's registrations; None when the register does not know the person. Raises UpstreamError."""
+    return await ask_about(upstream, upstream.path, cpr, wire.SuData)

@@ -1,12 +1,12 @@
-"""What the answer of SU comes to on the page: section C, the number of SU attempts (R2, R6)."""
+"""Normalising of SU's answer: section C, the number of SU attempts (R2, R6)."""
 
 from datetime import date
 
-from workers.domain.overview import Normalised, SuAttempts
-from workers.domain.su import SuRegistration, count_attempts
+from domain.overview import Normalised, SuAttempts
+from domain.su_attempts import SuRegistration, count_attempts
+from registerbro.refresh.unknown_values import known_only, normalised
 from workers.su import wire
 from workers.su.wire import Forloeb, SuData
-from workers.vocabulary import known_only, normalised
 
 
 def normalise(answer: SuData | None, born: date) -> Normalised:

@@ -1,21 +1,32 @@
-"""The register itself: how its client and its rules make one fetch, and the tasks that run it."""
+"""Tasks of SU: `su.refresh` fetches one citizen's data, normalises and stores them."""
 
 from functools import partial
 
-from workers.domain.cpr import Cpr
-from workers.gateway import extent
-from workers.register import Fetched, Register, make_tasks
-from workers.resilience.reading import apart
-from workers.runtime import Services
-from workers.su.client import SuClient
+from celery import shared_task
+
+from domain.cpr import Cpr
+from registerbro.refresh.register import Fetched, Register
+from registerbro.services import Services
+from registerbro.upstreams.answer_parsing import apart
+from registerbro.upstreams.dfdg_protocol import extent
+from workers.process.register_tasks import make_background_tasks, run_refresh
+from workers.su import client
 from workers.su.normalise import normalise
 
 
 async def fetch(services: Services, cpr: Cpr) -> Fetched:
-    """Asks the register about one citizen. Raises UpstreamError."""
-    answer = await SuClient(services.upstream("su")).fetch(cpr)
+    """Fetches and normalises one citizen's data. Raises UpstreamError."""
+    answer = await client.fetch(services.upstream("su"), cpr)
     return Fetched(await apart(partial(normalise, answer, cpr.birth_date), extent(answer)))
 
 
 REGISTER = Register("su", fetch)
-make_tasks(REGISTER)
+
+
+@shared_task(name="su.refresh")
+def refresh(citizen_id: str) -> None:
+    """Refreshes one citizen's data from SU; `citizen_id` is the opaque id. A citizen waits for it."""
+    run_refresh(REGISTER, citizen_id)
+
+
+make_background_tasks(REGISTER)

@@ -4,7 +4,7 @@ from typing import Final
 
 from pydantic import Field
 
-from workers.gateway import IsoDate, Many, Name, WireModel
+from registerbro.upstreams.wire_types import IsoDate, Many, Name, WireModel
 
 UNGDOMSUDDANNELSE: Final = "UNGDOMSUDDANNELSE"
 VIDEREGAAENDE: Final = "VIDEREGAAENDE"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.portal.api.conftest import problem
+from tests.portal.conftest import problem
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example/x?", "["])

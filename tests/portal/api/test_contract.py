@@ -15,14 +15,15 @@ from schemathesis import GenerationMode
 from schemathesis.specs.openapi import checks
 
 from config.celery import QUEUES
+from domain.overview import KONTAKTFORLOEB
 from portal import api
-from tests.portal.api.conftest import CITIZEN_SCOPE, settle
-from workers import heartbeat
-from workers.domain.overview import DFDG
-from workers.runtime import Services
+from registerbro.services import Services
+from registerbro.storage.coordination import queue_liveness
+from tests.portal.conftest import CITIZEN_SCOPE, settle
+from tests.support import examples
 
 EVERY_SCOPE = f"{CITIZEN_SCOPE} ops:read ops:write"
-EXAMPLES = 15
+EXAMPLES = examples(15, least=3)
 NOT_PROMISED = [
     checks.positive_data_acceptance,  # what R9 says of a text, JSON Schema cannot: it counts other characters
     checks.negative_data_rejection,  # parameters that no call knows are ignored, as everywhere on the web
@@ -39,13 +40,13 @@ def served(settings, empty_redis, monkeypatch):
 
     It lasts as long as a busy machine may take, since a mark that lasts longer than any is kept says nothing.
 
-    DFDG has answered, so that a deadline is not the citizen's and need not be waited for.
+    The register of deadlines has answered, so that a deadline is not the citizen's and need not be waited for.
     """
-    monkeypatch.setattr(heartbeat, "HEARTBEAT_KEPT_FOR", timedelta(hours=1))
+    monkeypatch.setattr(queue_liveness, "HEARTBEAT_KEPT_FOR", timedelta(hours=1))
     with empty_redis["broker"].client() as broker:
         for queue in QUEUES:
             broker.set(f"alive:{queue}", 1, ex=timedelta(hours=1))
-    asyncio.run(_dfdg_answers(settings))
+    asyncio.run(_deadlines_are_known(settings))
     server = uvicorn.Server(uvicorn.Config(api.create(settings), port=0, log_config=None, lifespan="on"))
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -57,9 +58,9 @@ def served(settings, empty_redis, monkeypatch):
     thread.join()
 
 
-async def _dfdg_answers(settings):
+async def _deadlines_are_known(settings):
     services = Services(settings)
-    await settle(services, DFDG)
+    await settle(services, KONTAKTFORLOEB)
     await services.close()
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from portal.api.wire import LONGEST_BODY_BYTES
-from tests.portal.api.conftest import OTHER, problem
-from workers.booking_vendor import outbox, reports
+from portal.api.middleware import LONGEST_BODY_BYTES
+from registerbro.fault_reports import model
+from tests.portal.conftest import OTHER, problem
 
 CASES = json.loads((Path(__file__).parents[2] / "domain" / "fault_report_cases.json").read_text("utf-8"))["cases"]
 PROBLEMS = {
@@ -46,7 +46,7 @@ async def test_a_second_click_gives_the_first_answer(client, services):
     answers = await asyncio.gather(*(hand_in(client, key="one") for _ in range(5)))
     assert {answer.status_code for answer in answers} == {202}
     assert len({answer.text for answer in answers}) == 1
-    assert len(await reports.outbox(services).records(outbox.State)) == 1
+    assert len(await services.outbox.records(model.State)) == 1
 
 
 async def test_the_same_key_for_another_text_is_refused(client):
@@ -142,9 +142,9 @@ async def test_without_the_ledger_reports_are_refused_and_not_confirmed(client, 
 
 
 async def test_operators_see_what_needs_a_person_and_send_it_anew(client, signer, services):
-    box = reports.outbox(services)
+    box = services.outbox
     taken = (await hand_in(client, "Kun til jer.")).json()
-    sending = await box.begin(taken["id"], timedelta(seconds=30))
+    sending = await box.begin_delivery(taken["id"], timedelta(seconds=30))
     await box.reject(sending, "bad_request", b"no")
     listed = await client.get("/v1/fault-reports", signer.token(None, scope="ops:read"))
     (found,) = listed.json()["reports"]
@@ -158,10 +158,85 @@ async def test_operators_see_what_needs_a_person_and_send_it_anew(client, signer
     assert problem(await client.post(f"/v1/fault-reports/{uuid.uuid4()}/replay", writes)) == (404, "not-found")
 
 
-async def test_a_delivered_report_is_not_sent_again(client, signer, services):
-    box = reports.outbox(services)
+async def test_operators_see_what_the_vendor_may_have_and_that_they_are_to_decide(client, signer, services):
+    box, reads = services.outbox, signer.token(None, scope="ops:read")
     taken = (await hand_in(client)).json()
-    await box.deliver(await box.begin(taken["id"], timedelta(seconds=30)), "FM-2023-000123")
+    await box.leave_unknown(await box.begin_delivery(taken["id"], timedelta(seconds=30)), "timeout")
+    (found,) = (await client.get("/v1/fault-reports", reads)).json()["reports"]
+    assert (found["status"], found["unknown_outcomes"], found["needs_decision"]) == ("unknown_outcome", 1, False)
+    assert found["attempts"][0]["outcome"] == "unknown_outcome: timeout"
+    assert (await client.get(f"/v1/fault-reports/{taken['id']}")).json()["status"] == "unknown_outcome"
+    again = await client.post(f"/v1/fault-reports/{taken['id']}/replay", signer.token(None, scope="ops:write"))
+    assert again.status_code == 202
+    await box.leave_unknown(await box.begin_delivery(taken["id"], timedelta(seconds=30)), "timeout")
+    (found,) = (await client.get("/v1/fault-reports?status=unknown_outcome", reads)).json()["reports"]
+    assert (found["unknown_outcomes"], found["needs_decision"], found["due_at"]) == (2, True, None)
+
+
+@pytest.fixture
+async def of_unknown_outcome(client, services):
+    """The id of a report that the vendor may have."""
+    taken = (await hand_in(client)).json()
+    await services.outbox.leave_unknown(
+        await services.outbox.begin_delivery(taken["id"], timedelta(seconds=30)), "timeout"
+    )
+    return taken["id"]
+
+
+async def test_operators_settle_what_the_vendor_has_and_its_author_sees_the_case(
+    client, signer, of_unknown_outcome, audit_dir
+):
+    path, writes = f"/v1/fault-reports/{of_unknown_outcome}/settle", signer.token(None, scope="ops:write")
+    answer = await client.post(path, writes, json={"case": " FM-2023-000123 ", "reason": "they have found it"})
+    assert answer.status_code == 200
+    told = answer.json()
+    assert (told["status"], told["case"], told["needs_decision"]) == ("delivered", "FM-2023-000123", False)
+    assert (await client.get(f"/v1/fault-reports/{of_unknown_outcome}")).json()["case"] == "FM-2023-000123"
+    lines = [json.loads(line) for file in audit_dir.glob("*.jsonl") for line in file.read_text().splitlines()]
+    (action,) = [line for line in lines if line["event"] == "action"]
+    assert (action["action"], action["target"], action["reason"]) == (
+        "settle_report", of_unknown_outcome, "they have found it",
+    )  # fmt: skip
+    assert problem(await client.post(path, writes, json={})) == (409, "wrong-state")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"case": "6102991234"},
+        {"case": "x" * 101},
+        {"case": "a\nb"},
+        {"reason": "a\u202eb"},
+        {"reason": "x" * 501},
+        {"by": "me"},
+    ],
+)
+async def test_a_settlement_of_odd_texts_is_refused_and_repeats_none(client, signer, of_unknown_outcome, body):
+    path, writes = f"/v1/fault-reports/{of_unknown_outcome}/settle", signer.token(None, scope="ops:write")
+    answer = await client.post(path, writes, json=body)
+    assert problem(answer) == (422, "invalid-request")
+    assert "6102991234" not in answer.text
+    assert (await client.get(f"/v1/fault-reports/{of_unknown_outcome}")).json()["status"] == "unknown_outcome"
+
+
+async def test_what_is_there_not_cannot_be_settled(client, signer):
+    writes = signer.token(None, scope="ops:write")
+    for unknown in (uuid.uuid4(), "x"):
+        assert problem(await client.post(f"/v1/fault-reports/{unknown}/settle", writes, json={})) == (404, "not-found")
+
+
+async def test_a_report_may_be_about_an_offer_or_a_meeting(client, services):
+    about = {"meeting_offer": str(uuid.uuid4()), "meeting": str(uuid.uuid4())}
+    taken = await hand_in(client, **about)
+    content, _ = await services.outbox.contents(taken.json()["id"])
+    assert {"meeting_offer": content.meeting_offer, "meeting": content.meeting} == about
+    assert problem(await hand_in(client, "Et andet.", meeting="frist-1")) == (422, "invalid-request")
+
+
+async def test_a_delivered_report_is_not_sent_again(client, signer, services):
+    box = services.outbox
+    taken = (await hand_in(client)).json()
+    await box.deliver(await box.begin_delivery(taken["id"], timedelta(seconds=30)), "FM-2023-000123")
     answer = await client.post(f"/v1/fault-reports/{taken['id']}/replay", signer.token(None, scope="ops:write"))
     assert problem(answer) == (409, "wrong-state")
     assert (await client.get(f"/v1/fault-reports/{taken['id']}")).json()["case"] == "FM-2023-000123"

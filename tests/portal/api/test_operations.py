@@ -5,9 +5,9 @@ import pytest
 from config.celery import QUEUES
 from config.settings import ADMISSIONS
 from portal.api import tokens
-from tests.portal.api.conftest import Signer, problem
-from workers import heartbeat, partial_answers
-from workers.resilience.admission import Override
+from redis_admission import Override
+from registerbro.storage.coordination import partial_answers, queue_liveness
+from tests.portal.conftest import Signer, problem
 
 
 @pytest.mark.parametrize("upstream", ADMISSIONS)
@@ -18,10 +18,10 @@ async def test_an_override_is_in_force_for_everybody_and_is_lifted(client, signe
     assert answer.json() == {"name": upstream, "override": "forced_open"}
     ordered = await services.overrides.get(upstream)
     assert (ordered.override, ordered.by, ordered.reason) == (Override.FORCED_OPEN, "vagten", "varslet vedligehold")
-    assert await services.admission(upstream).shared.override() is Override.FORCED_OPEN
+    assert (await services.admission(upstream).status())["override"] == Override.FORCED_OPEN
     assert (await client.put(path, token, json={"override": None})).json()["override"] is None
     assert await services.overrides.get(upstream) is None
-    assert await services.admission(upstream).shared.override() is None
+    assert "override" not in await services.admission(upstream).status()
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ async def test_an_order_that_says_nothing_is_refused(client, signer, name, body,
 
 
 async def test_a_register_of_whose_answers_items_were_left_out_is_told_as_partial(client, signer, services):
-    await partial_answers.note(services.coordination, "eindkomst", {"period": 3})
+    await partial_answers.record(services.coordination, "eindkomst", {"period": 3})
     answer = await client.get("/v1/registers", signer.token(None, scope="ops:read"))
     found = {name: one["partial"] for name, one in answer.json()["registers"].items() if one["partial"]}
     assert list(found) == ["eindkomst"]
@@ -60,7 +60,7 @@ async def test_it_is_ready_when_every_queue_has_shown_a_sign_of_life(client, ser
     assert (before.status_code, before.json()["ready"]) == (503, False)
     assert before.json()["redis"] == {"broker": True, "ledger": True, "cache": True}
     for queue in QUEUES:
-        await heartbeat.mark(services.coordination, queue)
+        await queue_liveness.mark(services.coordination, queue)
     after = await client.get("/readyz", "")
     assert (after.status_code, after.json()["ready"]) == (200, True)
     assert after.json()["key_set"] == {"usable": True, "current": True}
@@ -71,7 +71,7 @@ async def test_it_is_not_ready_before_it_has_a_key_set_and_says_when_that_is_an_
 ):
     monkeypatch.setattr(tokens, "AGAIN_AFTER_SECONDS", 0.0)
     for queue in QUEUES:
-        await heartbeat.mark(services.coordination, queue)
+        await queue_liveness.mark(services.coordination, queue)
     good = signer.path.read_bytes()
     signer.path.write_bytes(b"{")
     without = await client.get("/readyz", "")

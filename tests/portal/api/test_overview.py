@@ -7,12 +7,16 @@ from datetime import timedelta
 
 import pytest
 
+from domain.cpr import Cpr
+from domain.overview import REGISTERS, SECTIONS, UNAVAILABLE_TEXT
+from domain.service_windows import danish_today
+from portal.api import dependencies, overview, pages
 from portal.api.overview import DISMISSALS_PER_MINUTE
-from tests.portal.api.conftest import JOB, ME, OTHER, problem, sections, settle
-from workers.cache.entries import entry_key
-from workers.cache.timetable import ACTIVE
-from workers.domain.cpr import Cpr
-from workers.domain.overview import REGISTERS, SECTIONS, UNAVAILABLE_TEXT
+from registerbro import rules
+from registerbro.storage.coordination import unknown_values
+from registerbro.storage.keys import ACTIVE_KEY, entry_key
+from tests.portal.conftest import JOB, ME, OTHER, problem, sections, settle
+from tests.support import group_12_until
 
 HOUR = timedelta(hours=1)
 
@@ -95,16 +99,92 @@ async def test_outside_the_target_group_there_is_no_page_and_nothing_is_fetched(
 
 async def test_who_leaves_the_target_group_leaves_the_schedule(client, services, signer):
     await client.post("/v1/overview/refresh")
-    assert await services.coordination.zcard(ACTIVE) == 1
+    assert await services.coordination.zcard(ACTIVE_KEY) == 1
     await client.get("/v1/overview", signer.token(contact_groups=[2]))
-    assert await services.coordination.zcard(ACTIVE) == 0
+    assert await services.coordination.zcard(ACTIVE_KEY) == 0
+
+
+# A law that ends group 12 tonight, and begins group 40 tomorrow, in a file that is changed while the API serves.
+
+TODAY = danish_today()
+TOMORROW = TODAY + timedelta(days=1)
+LAW = group_12_until(TODAY)
+
+
+@pytest.fixture
+def night(monkeypatch):
+    """Midnight in Denmark passes."""
+
+    def passes():
+        for module in (dependencies, overview, pages):
+            monkeypatch.setattr(module, "danish_today", lambda: TOMORROW)
+
+    return passes
+
+
+class TestARulesFile:
+    """Changed while the API serves; it is looked at again at each request, and not once in a second."""
+
+    @pytest.fixture
+    def own_settings(self, rules_file, monkeypatch):
+        monkeypatch.setattr(rules, "LOOK_EVERY_SECONDS", 0)
+        return {"RULES_FILE": str(rules_file)}
+
+    async def seen(self, client, signer, group):
+        """Status of the page and of a refresh, and whether the banner is there, for a citizen in a contact group."""
+        token = signer.token(contact_groups=[group])
+        page, banner = await client.get("/v1/overview", token), await client.get("/v1/banner", token)
+        refreshed = await client.post("/v1/overview/refresh", token)
+        return page.status_code, refreshed.status_code, banner.json()["in_target_group"]
+
+    async def test_the_evening_before_and_the_morning_after_each_go_by_their_rule_without_a_restart(
+        self, client, signer, rules_file, night
+    ):
+        inside, outside = (200, 202, True), (403, 403, False)
+        assert [await self.seen(client, signer, group) for group in (12, 28, 40)] == [inside, inside, outside]
+        rules_file.write_text(LAW, encoding="utf-8")
+        assert [await self.seen(client, signer, group) for group in (12, 28, 40)] == [inside, outside, outside]
+        night()
+        assert [await self.seen(client, signer, group) for group in (12, 28, 40)] == [outside, outside, inside]
+
+    async def test_a_file_with_a_gap_is_refused_with_its_line_and_the_rules_of_before_stay(
+        self, client, signer, rules_file, night, logged
+    ):
+        rules_file.write_text(LAW, encoding="utf-8")
+        assert (await self.seen(client, signer, 40))[2] is False
+        later = LAW.replace(f"from = {TOMORROW}", f"from = {TOMORROW + timedelta(days=1)}")
+        rules_file.write_text(later, encoding="utf-8")
+        night()
+        assert (await self.seen(client, signer, 40))[2] is True
+        (line,) = [line for line in logged if line["event"] == "rules_not_reloaded"]
+        assert line["detail"].startswith(f"{rules_file}:7: [[target_group]]: a gap: ")
+
+    async def test_who_comes_in_is_in_the_schedule_with_their_first_visit(
+        self, client, services, signer, rules_file, night
+    ):
+        rules_file.write_text(LAW, encoding="utf-8")
+        night()
+        await client.get("/v1/overview", signer.token(contact_groups=[40]))
+        assert await services.coordination.zcard(ACTIVE_KEY) == 1
+        known = await services.citizens.recall_with_standing(services.citizens.id_of(Cpr.parse(ME)))
+        assert known.citizen.contact_groups == {40}
+
+
+async def test_a_contact_group_that_no_table_knows_is_told_and_the_others_decide(client, services, signer, logged):
+    answer = await client.get("/v1/overview", signer.token(contact_groups=[12, 77]))
+    assert answer.status_code == 200
+    assert [line["value"] for line in logged if line["event"] == "unknown_contact_group"] == ["77"]
+    async with asyncio.timeout(30):
+        while not (found := await unknown_values.status(services.coordination)):  # noqa: ASYNC110 - it is in Redis
+            await asyncio.sleep(0.01)
+    assert found["portal"].values == {"contact_group 77": 1}
 
 
 async def test_looking_at_a_fresh_page_keeps_the_schedule_going(client, services):
     await settle_all(services)
     await client.get("/v1/overview")
     async with asyncio.timeout(30):
-        while not await services.coordination.zcard(ACTIVE):  # noqa: ASYNC110 - it is noted beside the answer
+        while not await services.coordination.zcard(ACTIVE_KEY):  # noqa: ASYNC110 - it is noted beside the answer
             await asyncio.sleep(0.01)
 
 

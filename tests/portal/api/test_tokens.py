@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 
 from portal.api import jwks, tokens
-from tests.portal.api.conftest import AUDIENCE, ISSUER, Signer, problem
+from tests.portal.conftest import AUDIENCE, ISSUER, Signer, problem
 
 
 def unsigned(claims):
@@ -87,6 +87,7 @@ async def test_both_signatures_are_taken(client, signer, algorithm):
         ("GET", "/v1/fault-reports/0192f0c1-7a3e-4c8e-9d51-5a3b2c1d0e9f", "overview:read"),
         ("GET", "/v1/fault-reports", "fault-report:write"),
         ("POST", "/v1/fault-reports/0192f0c1-7a3e-4c8e-9d51-5a3b2c1d0e9f/replay", "ops:read"),
+        ("POST", "/v1/fault-reports/0192f0c1-7a3e-4c8e-9d51-5a3b2c1d0e9f/settle", "ops:read"),
         ("GET", "/v1/registers", "ops:write"),
         ("PUT", "/v1/registers/udb/override", "ops:read"),
     ],

@@ -1,1 +1,0 @@
-"""What operations use: the `registerbro` command and what it starts."""

@@ -1,0 +1,1 @@
+"""What the product does, callable from any process: worker, portal or command."""

@@ -1,0 +1,1 @@
+"""Messaging: publishes tasks and inspects queues."""

@@ -1,0 +1,1 @@
+"""Pages: reads a citizen's page from the cache."""

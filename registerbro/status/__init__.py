@@ -1,0 +1,1 @@
+"""Status of the fleet, as `status`, the API and Prometheus show it."""

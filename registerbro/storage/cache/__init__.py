@@ -1,0 +1,1 @@
+"""Cache server: citizens' ids, entries and what the page reads."""

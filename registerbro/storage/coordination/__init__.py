@@ -1,0 +1,1 @@
+"""Coordination server: leases, timetable, liveness of queues, partial answers."""

@@ -1,0 +1,1 @@
+"""Ledger server: durable records, each on disk before it is acknowledged."""

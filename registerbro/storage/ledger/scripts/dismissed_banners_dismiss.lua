@@ -1,0 +1,4 @@
+-- Records that a citizen dismissed the banner.
+-- KEYS: banner
+redis.call('SET', banner, '1')
+return 1

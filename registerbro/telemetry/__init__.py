@@ -1,0 +1,1 @@
+"""Telemetry: metrics, trace context, OpenTelemetry spans, random ids."""

@@ -1,0 +1,1 @@
+"""DFDG's service Borgerindsats: a citizen's activities, and their joblog."""

@@ -1,1 +1,0 @@
-"""DFDG itself: a citizen's calendar, booking deadlines, job titles and contact groups."""

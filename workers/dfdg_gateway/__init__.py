@@ -1,0 +1,1 @@
+"""What the registers behind DFDG share beside its protocol (`registerbro/upstreams/dfdg_protocol.py`)."""

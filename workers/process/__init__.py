@@ -1,0 +1,1 @@
+"""Worker process: pool, tasks, beat and remote control."""

@@ -1,0 +1,45 @@
+"""Tasks that every register has: runs `<name>.refresh`, and makes the background tasks."""
+
+from typing import Any
+
+import structlog
+from celery import shared_task
+
+from registerbro.refresh import schedule as scheduled
+from registerbro.refresh.register import Register
+from registerbro.storage.cache.citizens import is_citizen_id
+from workers.process import canary_task, current
+
+log = structlog.get_logger()
+
+
+def run_refresh(register: Register, citizen_id: str) -> None:
+    """Runs `<name>.refresh` on the event loop; a message whose argument is no citizen id is logged and dropped."""
+    if not is_citizen_id(citizen_id):
+        log.error("task_refused", register=register.name, detail="the argument is no citizen id")
+        return
+    process = current.event_loop()
+    process.run(register.refresh(process.services, citizen_id))
+
+
+def make_background_tasks(register: Register) -> None:
+    """Makes the register's other tasks: `<name>.refresh_many`, `.sweep`, `.schedule` and `.alive`."""
+    canary_task.make_task(register.name)
+
+    @shared_task(name=f"{register.name}.refresh_many")
+    def refresh_many(citizen_ids: Any, early: bool = False) -> None:  # noqa: ANN401, FBT001, FBT002 - as messages are
+        if not isinstance(citizen_ids, list) or not all(map(is_citizen_id, citizen_ids)):
+            log.error("task_refused", register=register.name, detail="the argument is no list of citizen ids")
+            return
+        process = current.event_loop()
+        process.run(register.refresh_many(process.services, citizen_ids, early=early))
+
+    @shared_task(name=f"{register.name}.sweep")
+    def sweep() -> None:
+        process = current.event_loop()
+        process.run(register.sweep(process.services))
+
+    @shared_task(name=f"{register.name}.schedule")
+    def schedule() -> None:
+        process = current.event_loop()
+        process.run(scheduled.run(process.services, register.name))

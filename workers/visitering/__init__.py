@@ -1,0 +1,1 @@
+"""DFDG's service VisiteringOgStatus: a citizen's contact groups and absence."""
