@@ -16,6 +16,9 @@ NPM := $(shell command -v npm)
 ONCE ?=
 ARGS ?=
 
+# Tests start hundreds of processes, and each would compile all modules anew where bytecode may not be written.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-system test-libraries test-servers bench bench-night soak queue-check chaos chaos-refusals chaos-clocks leak-check fuzz hostile mutation peers audit sbom secrets compose-check smoke lint format requirements schema env-example clean
 

@@ -4,6 +4,7 @@ import base64
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
+import certifi
 import hypothesis
 import pytest
 from celery import Celery
@@ -13,6 +14,7 @@ from config.settings import PREFIX, Settings, load
 from demo.installation import DEMO_TIMES, RedisServer
 from registerbro.services import Services
 from registerbro.storage.redis_client import Client, connect
+from simulators.authority import Authority
 from tests.redis_keys import left_behind
 from tests.support import app_for_environment, examples
 
@@ -64,6 +66,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         drawn = getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
         if drawn or path == "portal/api/test_contract.py":
             item.add_marker("property")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """httpx trusts one authority of this test process: no test asks a public server, and the public authorities take
+    15 ms of each client to read.
+    """
+    file = Authority(tmp_path_factory.mktemp("authorities"), "of this test process").file
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(certifi, "where", lambda: str(file))
+        yield
 
 
 @pytest.fixture

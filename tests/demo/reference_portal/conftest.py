@@ -30,7 +30,7 @@ class Visitor:
     async def get(self, path: str, **more: Any) -> httpx.Response:
         return await self.http.get(path, **more)
 
-    async def csrf(self, path: str = "/kontrol") -> str:
+    async def csrf(self, path: str = "/log-ind") -> str:
         """The form token of this visit."""
         found = None
         for _ in range(TRIES):
