@@ -110,7 +110,7 @@ async def test_a_handshake_that_fails_sent_nothing(upstream_settings):
 @pytest.mark.parametrize("fault", [hang, reset])
 async def test_a_call_without_an_answer_was_sent(http, server, fault):
     server.answers = [fault]
-    assert await told(http, within=0.3) == (True, None)
+    assert await told(http, within=3.0) == (True, None)
 
 
 @pytest.mark.parametrize("status", [201, 503])
@@ -126,7 +126,7 @@ async def test_an_answer_that_is_cut_off_has_its_status(http, server):
 
 async def test_calls_at_the_same_time_know_each_of_its_own(http, server):
     server.answers = [hang, answering(), hang]
-    came = await asyncio.gather(*(send(http, within=0.5) for _ in range(3)), return_exceptions=True)
+    came = await asyncio.gather(*(send(http, within=3.0) for _ in range(3)), return_exceptions=True)
     assert sorted(type(one).__name__ for one in came) == ["Answer", "UpstreamTimeout", "UpstreamTimeout"]
     assert all(one.sent for one in came if isinstance(one, UpstreamTimeout))
 
