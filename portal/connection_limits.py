@@ -16,7 +16,7 @@ from typing import Any
 import structlog
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from config.settings import PortalSettings
 from registerbro.telemetry import metrics
@@ -32,6 +32,11 @@ STREAMS_SHARE = 4
 CHECK_EVERY_SECONDS = 0.5
 BODY_GRACE_SECONDS = 5.0
 """How long after the time for a body a connection is ended on which that got no answer."""
+
+MOST_FRAMING_BYTES = 64 * 1024
+"""Bytes of a head, a trailer or a chunk's extension, beyond the part in which it begins."""
+MOST_PIPELINED = 8
+"""Requests that wait on a connection for the answer to the one before them (RFC 9112, 9.3.2)."""
 
 _FULL = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
@@ -145,13 +150,22 @@ class Config(uvicorn.Config):
         self.limits = ConnectionLimits(settings)
 
 
-class Connection(H11Protocol):
-    """uvicorn's connection, which reports its waits to ConnectionLimits."""
+class Connection(HttpToolsProtocol):
+    """uvicorn's connection on llhttp, which reports its waits to ConnectionLimits.
+
+    llhttp has no limits of its own: a head, a trailer and a chunk's extension may be of any length, and any number of
+    requests may come before the first is answered. Here, MOST_FRAMING_BYTES and MOST_PIPELINED limit them.
+    """
 
     config: Config
 
     recorded_wait = Waits.WORK
     """The wait that ConnectionLimits has on record."""
+    _framing_bytes = 0
+    """Bytes in a row that brought neither a whole head nor a part of a body."""
+    _is_new = False
+    """Whether the bytes that are being read brought one of these."""
+    _is_in_head = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn's own annotation
         """asyncio's: a client has connected."""
@@ -169,8 +183,44 @@ class Connection(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """asyncio's: something came."""
+        self._is_new = False
         super().data_received(data)
+        self._framing_bytes = 0 if self._is_new else self._framing_bytes + len(data)
+        if self._framing_bytes > MOST_FRAMING_BYTES and not self.transport.is_closing():
+            self.send_400_response("Invalid HTTP request received.")
         self.config.limits.record_wait(self)
+
+    def send_400_response(self, msg: str) -> None:
+        """uvicorn's: ends the connection. An answer that is under way is cut short, and has nothing written into it."""
+        latest = self.cycle
+        if self.pipeline or (latest is not None and latest.response_started and not latest.response_complete):  # type: ignore[redundant-expr] # None before the first
+            self.transport.close()
+        else:
+            super().send_400_response(msg)
+
+    def on_message_begin(self) -> None:
+        """llhttp's: a request begins."""
+        self._is_in_head = True
+        super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """llhttp's: a header. A trailer, behind a body in chunks, is none of the request's (RFC 9110, 6.5.1)."""
+        if self._is_in_head:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """llhttp's: a head is whole. What is raised here ends the connection, as a malformed request does."""
+        self._is_in_head, self._is_new = False, True
+        if len(self.pipeline) >= MOST_PIPELINED:
+            raise ValueError("too many requests before the first is answered")
+        if self.parser.get_http_version() not in {"1.0", "1.1"}:
+            raise ValueError("another version of HTTP")
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """llhttp's: a part of a body."""
+        self._is_new = True
+        super().on_body(body)
 
     def on_response_complete(self) -> None:
         """uvicorn's: an answer has ended."""

@@ -13,7 +13,7 @@ import pytest
 
 from domain.overview import REGISTERS
 from portal import server
-from portal.connection_limits import most
+from portal.connection_limits import MOST_PIPELINED, most
 from registerbro.telemetry import metrics
 from simulators import citizens
 from tests.portal.api.test_overview import Events
@@ -180,6 +180,113 @@ class TestTokenFirst:
             async with asyncio.timeout(WITHIN):
                 assert (await reader.readline()).startswith(b"HTTP/1.1 " + status)
             writer.close()
+
+
+async def pour(writer, begin, part):
+    """Sends a part for as long as the server takes it, for 64 MiB at the most; how many bytes were taken."""
+    sent = 0
+    try:
+        writer.write(begin)
+        while sent < 64 * 1024 * 1024:
+            writer.write(part)
+            await writer.drain()
+            sent += len(part)
+    except OSError:
+        pass
+    return sent
+
+
+class TestFraming:
+    """What is neither a whole head nor a part of a body is limited in length, wherever it comes."""
+
+    @pytest.fixture
+    def limits(self):
+        return {"HEAD_TIMEOUT": LONG, "BODY_TIMEOUT": LONG}
+
+    @pytest.mark.parametrize(
+        ("begin", "part"),
+        [
+            (b"GET /", b"a" * 4096),
+            (REQUEST, b"X-Name: value\r\n" * 300),
+            (REQUEST + b"X: ", b"a" * 4096),
+            (REQUEST, b"a" * 4096),
+            (b"\r\n", b"\r\n" * 2048),
+        ],
+        ids=["address", "headers", "a value", "a name", "empty lines"],
+    )
+    async def test_a_head_without_end_is_refused(self, connect, begin, part):
+        reader, writer = await connect()
+        sent, answer = await asyncio.gather(pour(writer, begin, part), is_ended(reader))
+        # Beside what the server has read: what the kernel keeps for it.
+        assert sent < 16 * 1024 * 1024
+        # The refusal itself may be lost with the connection, since more came behind it.
+        assert answer == b"" or answer.startswith(b"HTTP/1.1 400 ")
+
+    @pytest.mark.parametrize("at", ["trailer", "extension"])
+    async def test_chunks_without_end_and_content_are_refused(self, connect, signer, at):
+        begin = REPORT + authorised(signer.token()) + b"Transfer-Encoding: chunked\r\n\r\n"
+        begin += b"2\r\n{}\r\n0\r\nX-Trailer: " if at == "trailer" else b"2;x="
+        reader, writer = await connect()
+        sent, _ = await asyncio.gather(pour(writer, begin, b"a" * 4096), is_ended(reader))
+        assert sent < 16 * 1024 * 1024
+
+    async def test_a_head_that_is_long_and_ends_is_answered(self, connect):
+        reader, _ = await connect(REQUEST + b"X: " + b"a" * 32_000 + b"\r\nConnection: close\r\n\r\n")
+        assert (await is_ended(reader)).startswith(b"HTTP/1.1 200 ")
+
+    async def test_a_trailer_is_no_header(self, connect):
+        """A token in a trailer is none: who asks is told before the body."""
+        head = b"POST /v1/overview/refresh HTTP/1.1\r\nHost: portal\r\nTransfer-Encoding: chunked\r\n\r\n"
+        reader, _ = await connect(head + b"0\r\nAuthorization: Bearer x\r\nConnection: close\r\n\r\n")
+        async with asyncio.timeout(WITHIN):
+            answer = await reader.readuntil(b"}")
+        assert answer.startswith(b"HTTP/1.1 401 ")
+        assert b'"unauthorised"' in answer
+
+    async def test_few_requests_wait_behind_one_that_is_answered(self, connect):
+        reader, _ = await connect((REQUEST + b"\r\n") * MOST_PIPELINED + REQUEST + b"Connection: close\r\n\r\n")
+        assert (await is_ended(reader)).count(b"HTTP/1.1 200 ") == MOST_PIPELINED + 1
+        reader, _ = await connect((REQUEST + b"\r\n") * 10_000)
+        assert (await is_ended(reader)).count(b"HTTP/1.1 ") <= 1
+
+    async def test_nothing_is_written_into_an_answer_that_is_under_way(self, connect, signer):
+        stream = b"GET /v1/overview/events HTTP/1.1\r\nHost: portal\r\n" + authorised(signer.token()) + b"\r\n"
+        reader, writer = await connect(stream)
+        async with asyncio.timeout(WITHIN):
+            assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+            writer.write(b"\x00\x01 no request")
+        assert b"Invalid HTTP" not in await is_ended(reader)
+
+    @pytest.mark.parametrize(
+        ("request_", "status"),
+        [
+            (b"OPTIONS * HTTP/1.1\r\nHost: portal\r\nConnection: close\r\n\r\n", b"404"),
+            (b"CONNECT portal:443 HTTP/1.1\r\nHost: portal\r\n\r\n", b"400"),
+            (b"GET http://elsewhere.example/healthz HTTP/1.1\r\nHost: portal\r\nConnection: close\r\n\r\n", b"200"),
+            (REQUEST + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", b"400"),
+            (REQUEST + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n", b"400"),
+            (REQUEST + b"Content-Length: -1\r\n\r\n", b"400"),
+            (REQUEST + b"Transfer-Encoding: gzip\r\n\r\n", b"400"),
+            (REQUEST + b"X: a\r\n b\r\n\r\n", b"400"),
+            (REQUEST + b"X : a\r\n\r\n", b"400"),
+            (REQUEST + b"X: a\x00b\r\n\r\n", b"400"),
+            (REQUEST.replace(b"\r\n", b"\n") + b"\n", b"400"),
+            (b"GET /healthz HTTP/2.0\r\nHost: portal\r\n\r\n", b"400"),
+            (b"GET /healthz\r\n\r\n", b"400"),
+            (b"GET /a b HTTP/1.1\r\nHost: portal\r\n\r\n", b"400"),
+            (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"400"),
+        ],
+    )
+    async def test_a_request_of_two_meanings_or_none_is_refused(self, connect, request_, status):
+        reader, _ = await connect(request_)
+        assert (await is_ended(reader)).startswith(b"HTTP/1.1 " + status + b" ")
+
+    async def test_a_request_to_change_the_protocol_is_one_like_any_other(self, connect):
+        reader, writer = await connect(REQUEST + b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+        async with asyncio.timeout(WITHIN):
+            assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
+            writer.write(REQUEST + b"Connection: close\r\n\r\n")
+            assert (await is_ended(reader)).count(b"HTTP/1.1 200 ") == 1
 
 
 class TestPlaces:
