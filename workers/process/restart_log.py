@@ -11,7 +11,7 @@ from time import monotonic
 
 import structlog
 
-from config.logging import LEFT_OUT, Repeats
+from config.logging import LEFT_OUT, Repeats, facts_of
 
 LOGGERS = ("celery.worker.consumer.consumer",)
 """Loggers whose lines a broker's state alone can repeat without end; none of them logs a task."""
@@ -34,7 +34,7 @@ class RestartLogLimit(logging.Filter):
         """Whether a line is to be written; counts it."""
         for (logger, event, _), lines in list(self._repeats.ended()):
             log.warning(LEFT_OUT, of=event, by=logger, lines=lines)
-        return self._repeats.take(record)
+        return self._repeats.take(record.name, facts_of(record))
 
 
 def limit() -> None:
