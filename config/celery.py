@@ -122,8 +122,8 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "task_reject_on_worker_lost": False,
         # A publish that fails is retried once, on a new connection; then the caller gets the error.
         "task_publish_retry_policy": {"max_retries": 1, "interval_start": 0, "interval_step": 0},
-        # A task costs little: it waits for a coroutine of the process's one event loop.
-        "worker_pool": "workers.process.greenlet_pool:TaskPool",
+        # A task costs little: it is a coroutine on the process's one event loop.
+        "worker_pool": "workers.process.coroutine_pool:TaskPool",
         "worker_concurrency": settings.worker_concurrency,
         "worker_prefetch_multiplier": 1,
         "worker_hijack_root_logger": False,

@@ -2,6 +2,7 @@
 
 import os
 from contextlib import ExitStack
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -109,20 +110,21 @@ def _serve_metrics(**_: object) -> None:
 
 
 _at_end = ExitStack()
-_running: dict[str, ExitStack] = {}
-"""Open spans of running tasks, by task id: Celery signals a task's start and its end, in its thread."""
+_span: ContextVar[ExitStack] = ContextVar("span")
+"""Open span of the task that runs in this context: its start and its end are signalled in the same one."""
 
 
 @signals.task_prerun.connect
-def _open_span(task_id: str, task: Any, **_: object) -> None:  # noqa: ANN401 - a Celery task
+def _open_span(task: Any, **_: object) -> None:  # noqa: ANN401 - a Celery task
     came_with = trace.parse((task.request.headers or {}).get(trace.HEADER))
-    opened = _running[task_id] = ExitStack()
+    opened = ExitStack()
     opened.enter_context(trace.span(f"run {task.name}", Kind.CONSUMER, came_with))
+    _span.set(opened)
 
 
 @signals.task_postrun.connect
-def _close_span(task_id: str, **_: object) -> None:
-    _running.pop(task_id).close()
+def _close_span(**_: object) -> None:
+    _span.get().close()
 
 
 @signals.worker_ready.connect

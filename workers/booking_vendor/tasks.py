@@ -236,18 +236,15 @@ canary_task.make_task(BOOKING_VENDOR)
 
 
 @shared_task(name=f"{BOOKING_VENDOR}.deliver")
-def _deliver(report_id: str) -> None:
-    process = current.event_loop()
-    process.run(deliver(process.services, report_id))
+async def _deliver(report_id: str) -> None:
+    await deliver(current.event_loop().services, report_id)
 
 
 @shared_task(name=f"{BOOKING_VENDOR}.deliver_due")
-def _deliver_due() -> None:
-    process = current.event_loop()
-    process.run(deliver_due(process.services))
+async def _deliver_due() -> None:
+    await deliver_due(current.event_loop().services)
 
 
 @shared_task(name=f"{BOOKING_VENDOR}.tidy")
-def _tidy() -> None:
-    process = current.event_loop()
-    process.run(tidy(process.services))
+async def _tidy() -> None:
+    await tidy(current.event_loop().services)

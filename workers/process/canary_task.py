@@ -26,9 +26,8 @@ def make_task(service: str) -> None:
     """Makes `<service>.alive`, whose only argument is the queue that it was sent to."""
 
     @shared_task(name=f"{service}.alive")
-    def alive(queue: str) -> None:
-        process = current.event_loop()
-        if process.run(_mark_quietly(process.services.coordination, queue)):
+    async def alive(queue: str) -> None:
+        if await _mark_quietly(current.event_loop().services.coordination, queue):
             _marked[queue] = time.monotonic()
 
 

@@ -2,7 +2,6 @@
 
 from config.settings import Settings
 from registerbro.event_loop import EventLoop
-from workers.process import greenlet_pool
 
 _current: EventLoop | None = None
 
@@ -11,7 +10,7 @@ def open(settings: Settings) -> EventLoop:  # noqa: A001 - reads as `current.ope
     """Opens this process's event loop, unless it is open."""
     global _current  # noqa: PLW0603 - a process has one, as it has one Celery app
     if _current is None:
-        _current = EventLoop(settings, wait=greenlet_pool.wait)
+        _current = EventLoop(settings)
     return _current
 
 

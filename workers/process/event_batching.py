@@ -6,6 +6,7 @@ Each publication costs a round trip to the broker, and Celery makes one at each 
 from typing import Any
 
 from celery import bootsteps
+from kombu.common import ignore_errors
 
 FLUSH_AFTER_SECONDS = 0.1
 """How long an event waits for others."""
@@ -35,3 +36,8 @@ class EventBatcher(bootsteps.StartStopStep):
 
         dispatcher.buffer_limit = FLUSH_AT_EVENTS
         dispatcher.on_send_buffered = soon
+
+    def shutdown(self, parent: Any) -> None:  # noqa: ANN401 - Celery's consumer
+        """Publishes the events of the tasks that ended last: the hub calls nothing any more."""
+        if parent.event_dispatcher is not None:
+            ignore_errors(parent, parent.event_dispatcher.flush)  # type: ignore[no-untyped-call]

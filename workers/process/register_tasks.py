@@ -13,13 +13,12 @@ from workers.process import canary_task, current
 log = structlog.get_logger()
 
 
-def run_refresh(register: Register, citizen_id: str) -> None:
-    """Runs `<name>.refresh` on the event loop; a message whose argument is no citizen id is logged and dropped."""
+async def run_refresh(register: Register, citizen_id: str) -> None:
+    """Runs `<name>.refresh`; a message whose argument is no citizen id is logged and dropped."""
     if not is_citizen_id(citizen_id):
         log.error("task_refused", register=register.name, detail="the argument is no citizen id")
         return
-    process = current.event_loop()
-    process.run(register.refresh(process.services, citizen_id))
+    await register.refresh(current.event_loop().services, citizen_id)
 
 
 def make_background_tasks(register: Register) -> None:
@@ -27,19 +26,16 @@ def make_background_tasks(register: Register) -> None:
     canary_task.make_task(register.name)
 
     @shared_task(name=f"{register.name}.refresh_many")
-    def refresh_many(citizen_ids: Any, early: bool = False) -> None:  # noqa: ANN401, FBT001, FBT002 - as messages are
+    async def refresh_many(citizen_ids: Any, early: bool = False) -> None:  # noqa: ANN401, FBT001, FBT002 - as messages are
         if not isinstance(citizen_ids, list) or not all(map(is_citizen_id, citizen_ids)):
             log.error("task_refused", register=register.name, detail="the argument is no list of citizen ids")
             return
-        process = current.event_loop()
-        process.run(register.refresh_many(process.services, citizen_ids, early=early))
+        await register.refresh_many(current.event_loop().services, citizen_ids, early=early)
 
     @shared_task(name=f"{register.name}.sweep")
-    def sweep() -> None:
-        process = current.event_loop()
-        process.run(register.sweep(process.services))
+    async def sweep() -> None:
+        await register.sweep(current.event_loop().services)
 
     @shared_task(name=f"{register.name}.schedule")
-    def schedule() -> None:
-        process = current.event_loop()
-        process.run(scheduled.run(process.services, register.name))
+    async def schedule() -> None:
+        await scheduled.run(current.event_loop().services, register.name)

@@ -24,9 +24,9 @@ REGISTER = Register("su", fetch)
 
 
 @shared_task(name="su.refresh")
-def refresh(citizen_id: str) -> None:
+async def refresh(citizen_id: str) -> None:
     """Refreshes one citizen's data from SU; `citizen_id` is the opaque id. A citizen waits for it."""
-    run_refresh(REGISTER, citizen_id)
+    await run_refresh(REGISTER, citizen_id)
 
 
 make_background_tasks(REGISTER)

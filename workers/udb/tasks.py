@@ -37,16 +37,15 @@ REGISTER = Register("udb", fetch)
 
 
 @shared_task(name="udb.refresh")
-def refresh(citizen_id: str) -> None:
+async def refresh(citizen_id: str) -> None:
     """Refreshes one citizen's data from Ungedatabasen; `citizen_id` is the opaque id. A citizen waits for it."""
-    run_refresh(REGISTER, citizen_id)
+    await run_refresh(REGISTER, citizen_id)
 
 
 @shared_task(name="udb.cancel_subscriptions")
-def cancel_subscriptions() -> None:
+async def cancel_subscriptions() -> None:
     """Cancels the subscriptions of citizens who were forgotten, left the target group, or are not active any more."""
-    process = current.event_loop()
-    process.run(subscription.cancel_due(process.services))
+    await subscription.cancel_due(current.event_loop().services)
 
 
 make_background_tasks(REGISTER)

@@ -260,8 +260,9 @@ async def test_an_answer_with_items_left_out_is_stored_though_the_coordination_i
 
 
 @pytest.mark.parametrize("argument", ["6102991234", "", None, 7])
-def test_a_task_whose_argument_is_no_citizen_id_is_refused(app, argument, caplog):
-    app.tasks["su.refresh"](argument)
+async def test_a_task_whose_argument_is_no_citizen_id_is_refused(app, argument, logged):
+    await app.tasks["su.refresh"].run(argument)
+    assert [line["event"] for line in logged] == ["task_refused"]
 
 
 def test_a_register_without_a_queue_cannot_be_made():

@@ -453,8 +453,9 @@ async def test_when_a_worker_ends_half_way_everybody_is_refreshed_all_the_same(s
 
 
 @pytest.mark.parametrize("argument", ["6102991234", ["6102991234"], None, [None], {"a": 1}])
-def test_a_chunk_of_anything_but_citizen_ids_is_refused(app, argument):
-    app.tasks["su.refresh_many"](argument)
+async def test_a_chunk_of_anything_but_citizen_ids_is_refused(app, argument, logged):
+    await app.tasks["su.refresh_many"].run(argument)
+    assert [line["event"] for line in logged] == ["task_refused"]
 
 
 # When the register fails.

@@ -14,8 +14,6 @@ from pathlib import Path
 
 from celery import shared_task, signals
 
-from workers.process import current
-
 NOTES = "CHAOS_NOTES"
 """The environment variable that names the file."""
 LOOKS_EVERY = 0.1
@@ -42,8 +40,7 @@ def _ended(task_id=None, task=None, **_) -> None:
 
 
 @shared_task(name="udb.lasts")
-def lasts(until: str) -> None:
+async def lasts(until: str) -> None:
     """Ends when the file `until` is there."""
-    process = current.event_loop()
-    while not Path(until).exists():
-        process.run(asyncio.sleep(LOOKS_EVERY))
+    while not Path(until).exists():  # noqa: ASYNC110, ASYNC240 - another process makes it
+        await asyncio.sleep(LOOKS_EVERY)
