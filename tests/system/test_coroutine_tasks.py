@@ -1,7 +1,9 @@
 """Tasks as coroutines in real worker processes, on Redis and on RabbitMQ: killed, stopped, cut off and revoked."""
 
 import signal
-from collections import Counter
+import threading
+from collections import Counter, defaultdict
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import pytest
@@ -49,6 +51,24 @@ class Workers:
     def until(self, what, count):
         wait_for(lambda: self.noted(what).total() >= count, f"{count} × {what}", 60)
 
+    @contextmanager
+    def watched(self):
+        """The events of tasks, as Flower gets them: kind → ids."""
+        seen, listening = defaultdict(set), threading.Event()
+        with self.app.connection_for_read() as connection:
+            receiver = self.app.events.Receiver(
+                connection, handlers={"*": lambda event: seen[event["type"]].add(event.get("uuid"))}
+            )
+            receiver.on_consume_ready = lambda *_, **__: listening.set()
+            thread = threading.Thread(target=receiver.capture, kwargs={"limit": None, "wakeup": False}, daemon=True)
+            thread.start()
+            try:
+                assert listening.wait(60)
+                yield seen
+            finally:
+                receiver.should_stop = True
+                thread.join(60)
+
     def inspect(self):
         return self.app.control.inspect(timeout=10, limit=1)
 
@@ -91,13 +111,16 @@ def test_what_a_killed_worker_held_is_carried_out_by_the_next(workers):
 
 def test_a_warm_shutdown_under_load_loses_nothing_and_runs_nothing_twice(workers):
     worker = workers.start(20)
-    for number in range(40):
-        workers.send(number)
-    workers.until("began", 20)
-    worker.signal(signal.SIGTERM)
-    wait_for(lambda: worker.has_logged("Warm shutdown"), "the shutdown")
-    workers.open()
-    assert worker.popen.wait(60) == 0
+    with workers.watched() as events:
+        for number in range(40):
+            workers.send(number)
+        workers.until("began", 20)
+        worker.signal(signal.SIGTERM)
+        wait_for(lambda: worker.has_logged("Warm shutdown"), "the shutdown")
+        workers.open()
+        assert worker.popen.wait(60) == 0
+        wait_for(lambda: len(events["task-succeeded"]) == 20, "the events of their ends")
+        assert events["task-succeeded"] == events["task-started"]
     first = workers.noted("ended")
     assert (first, workers.noted("cancelled")) == (workers.noted("began"), NOTHING)
     for number in range(40, 300):

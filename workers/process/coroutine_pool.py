@@ -56,8 +56,7 @@ class TaskPool(thread.TaskPool):
         self._consumers_thread: int | None = None
         self._waiting: deque[Job] = deque()
         self._running: set[Job] = set()
-        self._starting: deque[Callable[[], None]] = deque()
-        self._is_starting = False
+        self._starting: list[Callable[[], None]] = []
         self._ended: SimpleQueue[Job | None] = SimpleQueue()
         self._is_settling = False
         self._is_ending = False
@@ -67,6 +66,7 @@ class TaskPool(thread.TaskPool):
         self._call_soon = call_soon
         self._consumers_thread = threading.get_ident()
         # A connection that breaks may take with it what its thread was to call.
+        self._hand_over()
         self._settle_ended()
 
     def take(self, job: Job) -> None:
@@ -81,10 +81,9 @@ class TaskPool(thread.TaskPool):
     def start_soon(self, start: Callable[[], None]) -> None:
         """Has the event loop call `start`, which begins a job's coroutine. For the consumer's thread."""
         self._starting.append(start)
-        # The loop is called once for all that it is handed before it comes to them: a call costs more than the rest.
-        if not self._is_starting:
-            self._is_starting = True
-            current.event_loop().call_soon(self._start_all)
+        # Handed over at the consumer's next turn, all together: each call of the loop wakes its thread.
+        if len(self._starting) == 1:
+            self._call_soon(self._hand_over)
 
     def ended(self, job: Job) -> None:
         """Has a job settled that has ended. Any thread may call this."""
@@ -119,6 +118,7 @@ class TaskPool(thread.TaskPool):
         """Returns when the jobs that run are settled; those that wait never begin: their messages come back."""
         self._is_ending = True
         self.flush()
+        self._hand_over()
         self._await_ends()
         # A signal may have begun a second stop within this one, and the first waits for an end that the second saw.
         self._ended.put(None)
@@ -128,6 +128,7 @@ class TaskPool(thread.TaskPool):
         """Ends what still runs; its messages come back."""
         self._is_ending = True
         self.flush()
+        self._hand_over()
         for job in tuple(self._running):
             job.abort()
         self._await_ends()
@@ -136,12 +137,12 @@ class TaskPool(thread.TaskPool):
         """Figures for `celery inspect stats`."""
         return {**super()._get_info(), "running": len(self._running), "held": len(self._waiting)}
 
-    def _start_all(self) -> None:
-        self._is_starting = False
-        while self._starting:
-            self._starting.popleft()()
-
     # The rest runs in the consumer's thread alone.
+
+    def _hand_over(self) -> None:
+        starting, self._starting = self._starting, []
+        if starting:
+            current.event_loop().call_soon(_call_all, starting)
 
     def _begin_waiting(self) -> None:
         while self._waiting and len(self._running) < self.limit and not self._is_ending:
@@ -248,6 +249,11 @@ def wait(coroutine: Coroutine[Any, Any, T]) -> T:
         return future.result()
     except concurrent.futures.CancelledError:
         raise WorkerTerminate from None
+
+
+def _call_all(callbacks: list[Callable[[], None]]) -> None:
+    for callback in callbacks:
+        callback()
 
 
 def _outside_any_loop() -> None:

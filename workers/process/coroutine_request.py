@@ -68,12 +68,12 @@ def strategy(task: Task, app: Celery, consumer: Any) -> Handler:  # noqa: ANN401
     has_rate_limits = not consumer.disable_rate_limits
 
     def handle(message: Any, body: Any, ack: Any, reject: Any, callbacks: Any) -> Any:  # noqa: ANN401 - kombu's
+        headers, payload = message.headers, message.payload
         # An earlier protocol has the task's name in the body.
-        if body is not None or isinstance(message.payload, dict):
+        if body is not None or isinstance(payload, dict):
             return celerys(message, body, ack, reject, callbacks)
-        _check(message)
-        headers = message.headers
-        embedded = message.payload[2]
+        _check(headers, payload)
+        embedded = payload[2]
         if headers.get("eta") or headers.get("group") or (embedded and any(map(embedded.get, EMBEDDED))):
             return celerys(message, body, ack, reject, callbacks)
         request = CoroutineRequest(
@@ -101,9 +101,8 @@ def strategy(task: Task, app: Celery, consumer: Any) -> Handler:  # noqa: ANN401
     return handle
 
 
-def _check(message: Any) -> None:  # noqa: ANN401 - kombu's message
+def _check(headers: dict[str, Any], payload: object) -> None:
     """Raises InvalidTaskError, by which a worker rejects a message, unless this one has the form of a task."""
-    headers, payload = message.headers, message.payload
     limits = headers.get("timelimit") or (None, None)
     if not (
         isinstance(headers.get("id"), str)
@@ -277,4 +276,7 @@ def _einfo_of(error: Exception) -> ExceptionInfo:
     try:
         raise error
     except type(error):
-        return ExceptionInfo()
+        einfo = ExceptionInfo()
+    # Without the wrapper by which billiard sends a traceback to another process.
+    einfo.exception = error
+    return einfo

@@ -115,6 +115,32 @@ def test_the_consumers_thread_is_called_once_for_all_that_have_ended(pool, consu
     assert consumer.calls.qsize() == 1
 
 
+def test_the_event_loop_is_called_once_for_all_that_begin_at_a_turn_and_in_their_order(pool, consumer, process):
+    started, threads = [], set()
+    last = threading.Event()
+
+    def start(number):
+        started.append(number)
+        threads.add(threading.current_thread().name)
+        if number == 2:
+            last.set()
+
+    for number in range(3):
+        pool.start_soon(lambda number=number: start(number))
+    assert (started, consumer.calls.qsize()) == ([], 1)
+    consumer.turn()
+    assert last.wait(WITHIN)
+    assert (started, threads) == ([0, 1, 2], {"event-loop"})
+
+
+def test_what_was_to_start_does_so_though_the_connection_is_lost(pool, consumer, process):
+    started = threading.Event()
+    pool.start_soon(started.set)
+    consumer.calls.get()
+    pool.attach(consumer.call_soon)
+    assert started.wait(WITHIN)
+
+
 def test_a_call_that_was_lost_with_the_connection_is_made_up_for_at_the_next(pool, consumer, log):
     pool.take(job := Job(pool, 0, log))
     ending(pool, job)

@@ -496,6 +496,25 @@ def test_a_rate_limit_holds_messages_back(app, settled):
         assert "task-started" not in worker.kinds(second.id)
 
 
+@pytest.mark.parametrize("ends", ["as it is cancelled", "in an error", "well"])
+def test_what_is_cancelled_at_the_end_is_acknowledged_if_it_ends_well_all_the_same(app, gate, settled, ends):
+    @app.task(shared=False)
+    async def task(name):
+        try:
+            await gate.pass_through(name)
+        except asyncio.CancelledError:
+            if ends == "in an error":
+                raise LookupError from None
+            if ends == "as it is cancelled":
+                raise
+
+    with working(app, 1):
+        sent = [task.delay(name) for name in "ab"]
+        gate.until_entered(1)
+    assert (gate.entered, gate.cancelled) == (["a"], ["a"])
+    assert [settled.of(one.id) for one in sent] == [[("ack", None)] if ends == "well" else [], []]
+
+
 @pytest.mark.parametrize("app", [HUB], indirect=True)  # kombu's memory transport restores nothing
 def test_what_is_not_acknowledged_at_the_end_comes_back(app, gate, settled):
     @app.task(shared=False)
@@ -505,15 +524,32 @@ def test_what_is_not_acknowledged_at_the_end_comes_back(app, gate, settled):
     with working(app, 1):
         sent = [task.delay(name) for name in "ab"]
         gate.until_entered(1)
-    assert (gate.entered, gate.cancelled) == (["a"], ["a"])
-    assert [settled.of(one.id) for one in sent] == [[], []]
     gate.open()
     with working(app, 1):
         until(lambda: all(settled.of(one.id) for one in sent))
     assert sorted(gate.entered) == ["a", "a", "b"]
 
 
-@pytest.mark.filterwarnings("ignore::celery.exceptions.CPendingDeprecationWarning")
+def test_a_defect_of_a_hook_is_a_failure_too(app, settled):
+    class Hooked(Task):
+        abstract = True
+
+        def on_failure(self, *_):
+            raise KeyError(SECRET)
+
+    @app.task(shared=False, base=Hooked)
+    async def task():
+        raise LookupError
+
+    with working(app) as worker:
+        sent = task.delay()
+        until(lambda: settled.of(sent.id))
+        until(lambda: "task-failed" in worker.kinds(sent.id))
+        assert worker.events[sent.id][-1][1]["exception"] == "TaskDefect('KeyError')"
+        assert NUMBER not in str(worker.events)
+        until(lambda: not state.requests and not worker.pool.info["running"])
+
+
 @pytest.mark.parametrize("app", [HUB], indirect=True)
 def test_when_the_connection_is_lost_what_runs_goes_on_and_what_waits_comes_again(app, gate, settled, empty_redis):
     """Our transport returns no message of a task that runs; its acknowledgement goes by the channel that it came by."""
