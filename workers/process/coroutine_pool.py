@@ -197,7 +197,7 @@ class ThreadJob:
 
     def begin(self) -> bool:
         """As Job."""
-        self._pool.executor.submit(self._run).add_done_callback(lambda _: self._pool.ended(self))
+        self._pool.executor.submit(self._run).add_done_callback(self._on_done)
         return True
 
     def settle(self) -> None:
@@ -218,6 +218,13 @@ class ThreadJob:
         self._coroutine = coroutine
         if self._is_cancelled:
             coroutine.cancel()
+
+    def _on_done(self, ended: "concurrent.futures.Future[None]") -> None:
+        error = None if ended.cancelled() else ended.exception()
+        if error is not None and not isinstance(error, WorkerTerminate):
+            # A defect of Celery's handling, outside the task, whose message is not settled.
+            log.critical("task_not_ended", detail=type(error).__name__)
+        self._pool.ended(self)
 
     def _run(self) -> None:
         _job.set(self)

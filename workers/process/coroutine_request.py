@@ -192,8 +192,9 @@ class CoroutineRequest(Request):
             self._running.cancel()
 
     def _time_out(self) -> None:
-        self._is_timed_out = True
-        self._cancel()
+        if not self._is_cancelled:
+            self._is_timed_out = True
+            self._cancel()
 
     def _on_done(self, ended: asyncio.Task[None]) -> None:
         if self._timer is not None:

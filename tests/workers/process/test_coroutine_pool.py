@@ -276,6 +276,16 @@ def test_a_job_of_celerys_tracer_that_is_terminated_is_cancelled_and_not_settled
     assert (done, pool.info["running"]) == ([], 0)
 
 
+def test_a_defect_of_celerys_handling_frees_the_place_and_is_logged(pool, consumer, process, logged):
+    def broken():
+        raise KeyError("secret")
+
+    pool.apply_async(broken, callback=lambda _: None)
+    consumer.calls.get(timeout=WITHIN)()
+    assert pool.info["running"] == 0
+    assert logged == [{"event": "task_not_ended", "detail": "KeyError", "log_level": "critical"}]
+
+
 def test_who_waits_gets_the_result_or_the_error(process):
     async def answer():
         return 42

@@ -484,6 +484,31 @@ def test_a_hard_limit_of_one_message_ends_its_task(app, gate, settled):
     assert gate.cancelled == ["hard"]
 
 
+def test_a_task_that_takes_long_to_hand_its_work_back_is_terminated_and_not_out_of_time_too(
+    app, gate, settled, process
+):
+    handed_back = Gate(process)
+
+    @app.task(shared=False)
+    async def task():
+        try:
+            await gate.pass_through()
+        finally:
+            await handed_back.pass_through()
+
+    with working(app) as worker:
+        sent = task.delay()
+        gate.until_entered(1)
+        request = state.requests[sent.id]
+        revoke(worker, sent.id, terminate=True)
+        handed_back.until_entered(1)
+        process.call_soon(request._time_out)
+        handed_back.open()
+        until(lambda: not state.requests and not worker.pool.info["running"])
+        assert worker.kinds(sent.id) == ["task-received", "task-started", "task-revoked"]
+        assert handed_back.cancelled == []
+
+
 def test_a_rate_limit_holds_messages_back(app, settled):
     @app.task(shared=False, rate_limit="1/h")
     async def task():
