@@ -35,12 +35,6 @@ AS_STATED = {
     "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
     "Python Software Foundation License": "PSF-2.0",
 }
-BY_HAND = {
-    # Its metadata have the text of the licence in place of a name.
-    "httpx-aiohttp": "BSD-3-Clause",
-}
-"""Package → its licence, read by a person."""
-
 ELSEWHERE = {
     # Installed on other platforms or older Pythons alone, so that this one may have no metadata of them.
     "async-timeout": "Apache-2.0",
@@ -84,7 +78,7 @@ def _python(requirements: Path, search: list[str] | None) -> Iterator[Package]:
     installed = {_normal(one.name): one.metadata for one in metadata.distributions(path=path)}
     for name, version in PIN.findall(requirements.read_text(encoding="utf-8")):
         found = installed.get(_normal(name))
-        known = BY_HAND.get(name) or (ELSEWHERE.get(name) if found is None else _stated(found))
+        known = ELSEWHERE.get(name) if found is None else _stated(found)
         yield Package("pypi", name, version, known)
 
 

@@ -1,8 +1,7 @@
 """HTTP client: sends a question to an upstream and returns its whole answer, or raises an error of our own tree.
 
-This is the only file that knows httpx and aiohttp. httpx makes requests and answers, and aiohttp connections, since
-httpcore walks its whole pool on every request. The adapter between them maps errors coarsely, so they are translated
-here. httpx's own client is left out (docs/decisions/0026): none of its features is wanted.
+httpx makes requests and answers, and `http_transport.py` carries them. httpx's own client is left out
+(docs/decisions/0026): none of its features is wanted.
 """
 
 import asyncio
@@ -10,17 +9,12 @@ import re
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache, partial
-from typing import Any, Self, cast
+from typing import Self, cast
 
-import aiohttp
 import httpx
-from aiohttp.client_proto import ResponseHandler
-from aiohttp.connector import Connection
-from httpx_aiohttp import AiohttpTransport
 
 from config.settings import UpstreamSettings
 from registerbro.upstreams import observation
@@ -34,20 +28,15 @@ from registerbro.upstreams.errors import (
     parse_retry_after,
 )
 from registerbro.upstreams.header_fields import content_type
+from registerbro.upstreams.http_transport import SENT_OVER, HttpTransport
 from registerbro.upstreams.messages import Answer, Question
 
-MOST_FRAMING = 128 * 1024
-"""Bytes of an answer that may be no part of its body, and one more for each FRAMED of the body: head, interim answers
-and the framing of chunks. Servers take heads of 8 to 64 KB, and chunks of 512 bytes need a 64th part."""
-FRAMED = 64
-READ_AT_ONCE = 16 * 1024
-"""Bytes that are taken apart before they are counted: some milliseconds, also of the shortest messages."""
-
+OF_ALL = {"User-Agent": "registerbro", "Accept": "*/*", "Accept-Encoding": "gzip"}
+"""Headers of every request, unless its question says otherwise."""
+EXPECT_BODY = frozenset({"POST", "PUT", "PATCH"})
+"""Methods whose requests say that they have no body (RFC 9110, 8.6)."""
 KNOWN_URLS = 64
 """How many of an upstream's URLs are remembered, resolved: there are a few."""
-IDLE_CONNECTION_SECONDS = 10
-"""Below the idle time-outs usual at gateways, so that a connection is rarely closed under a request."""
-
 REFUSED_WITHIN_SECONDS = 0.5
 """How long `reach` waits for a refusal: under TLS 1.3 the handshake is over before our certificate is looked at."""
 
@@ -91,14 +80,12 @@ class HttpClient:
         (compressed in a way we did not offer). The error says whether the request was sent, and with which status an
         answer began.
         """
-        progress = _Progress()
-        outer = _progress.set(progress)
+        request = self._request(question, headers)
+        seen = observation.begin(request.url, question)
+        response: httpx.Response | None = None
         try:
             async with asyncio.timeout(within), self._borrowed() as transport:
-                request = self._request(question, headers)
-                seen = observation.begin(str(request.url), question)
                 response = await transport.handle_async_request(request)
-                progress.status = response.status_code
                 if seen:
                     seen.receive_head(response.status_code, response.headers.multi_items())
                 answer = await _read(response, self._settings.max_body)
@@ -106,22 +93,22 @@ class HttpClient:
                     seen.receive(answer)
                 return answer
         except CallFailed as error:
-            raise progress.noted_in(error) from None
-        except (TimeoutError, aiohttp.ConnectionTimeoutError):
-            raise progress.noted_in(UpstreamTimeout(f"no answer within {within:.1f} s")) from None
-        except (httpx.HTTPError, aiohttp.ClientError, OSError) as error:
-            raise progress.noted_in(_translated(error)) from None
+            raise _noted(error, request, response) from None
+        except TimeoutError:
+            raise _noted(UpstreamTimeout(f"no answer within {within:.1f} s"), request, response) from None
+        except (httpx.TransportError, OSError) as error:
+            raise _noted(_translated(error), request, response) from None
         finally:
-            _progress.reset(outer)
+            if seen:
+                seen.note_tls(request.extensions.get(SENT_OVER))
 
     def _request(self, question: Question, headers: Mapping[str, str]) -> httpx.Request:
-        of_all = {"User-Agent": "registerbro", "Accept": "*/*", "Accept-Encoding": "gzip"}
-        return httpx.Request(
-            question.method,
-            self._url(question.path),
-            headers={**of_all, **question.headers, **headers},
-            content=question.body,
-        )
+        """The request, with all of its headers: httpx goes over them three times when it adds two of its own."""
+        url, body = self._url(question.path), question.body or b""
+        of_all = {"Host": url.netloc.decode("ascii"), **OF_ALL, **question.headers, **headers}
+        if body or question.method in EXPECT_BODY:
+            of_all["Content-Length"] = str(len(body))
+        return httpx.Request(question.method, url, headers=of_all, stream=httpx.ByteStream(body))
 
     @asynccontextmanager
     async def _borrowed(self) -> AsyncIterator[httpx.AsyncBaseTransport]:
@@ -148,91 +135,7 @@ class HttpClient:
 
     def _connect(self) -> "_Connections":
         context = self._certificates.context()
-        session = partial(_session, context, self._settings.max_connections)
-        return _Connections(AiohttpTransport(verify=context, client=session), context)
-
-
-@dataclass(slots=True)
-class _Progress:
-    """How far a call came: whether its request was sent, and the status of its answer."""
-
-    sent: bool = False
-    status: int | None = None
-
-    def noted_in(self, error: CallFailed) -> CallFailed:
-        """The error, which says how far the call came. A refused certificate means that no request was read."""
-        error.sent = self.sent and not isinstance(error, NotAuthorised)
-        error.status = self.status
-        return error
-
-
-_progress: ContextVar[_Progress] = ContextVar("progress")
-
-
-class _Request(aiohttp.ClientRequest):
-    """Request that notes when it is sent: there is a connection then, and nothing of it was written yet."""
-
-    async def send(self, conn: Connection) -> aiohttp.ClientResponse:
-        """Writes the request."""
-        _progress.get().sent = True
-        return await super().send(conn)
-
-
-class _Protocol(ResponseHandler):
-    """Connection that aborts an answer with more framing beside its body than MOST_FRAMING.
-
-    No limit of aiohttp's counts interim answers (RFC 9110, 15.2) or extensions of chunks (RFC 9112, 7.1.1), and a chunk
-    may be one byte, which takes as much time as a long one.
-    """
-
-    _received = 0
-    """Bytes of the answer under way, as they came in."""
-
-    def set_response_params(self, **params: Any) -> None:  # noqa: ANN401 - whatever aiohttp has
-        """Called before each answer."""
-        self._payload = None
-        self._received = 0
-        super().set_response_params(**params)
-
-    def data_received(self, data: bytes) -> None:
-        """Parses received data; called with no data, goes on with what was held back."""
-        for at in range(0, len(data) or 1, READ_AT_ONCE):
-            piece = data[at : at + READ_AT_ONCE]
-            super().data_received(piece)
-            if self.exception() is not None:
-                # aiohttp fails a reader of the head alone; a reader of the body would wait for its time-out.
-                if self._payload is not None and not self._payload.is_eof():
-                    self._payload.set_exception(aiohttp.ClientPayloadError())
-                return
-            self._received += len(piece)
-            body = self._payload.total_bytes if self._payload else 0
-            if self._received - body > MOST_FRAMING + body // FRAMED:
-                self._end(_TooMuchFraming())
-                return
-
-    def _end(self, error: Exception) -> None:
-        """Fails the reader of the head and of the body, and closes; in this order, since closing forgets both."""
-        if self._payload is not None:
-            self._payload.set_exception(error)
-        self.set_exception(error)
-        if self.transport is not None:
-            self.transport.abort()
-
-
-class _TooMuchFraming(aiohttp.ClientPayloadError):
-    """An answer has more beside its body than MOST_FRAMING."""
-
-
-class _Response(aiohttp.ClientResponse):
-    """Answer without its reason phrase, which is not used: the transport fails at a phrase that is not UTF-8."""
-
-    async def start(self, connection: Connection) -> aiohttp.ClientResponse:
-        """Reads the head."""
-        # Before it: a short answer's connection is given back while its head is read.
-        observation.note_connection(connection.transport)
-        await super().start(connection)
-        self.reason = ""
-        return self
+        return _Connections(HttpTransport(context, self._settings.max_connections), context)
 
 
 @dataclass(eq=False, slots=True)
@@ -272,6 +175,13 @@ async def _hear_refusal(reader: asyncio.StreamReader) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(REFUSED_WITHIN_SECONDS):
             await reader.read(1)
+
+
+def _noted(error: CallFailed, request: httpx.Request, response: httpx.Response | None) -> CallFailed:
+    """The error, which says how far the call came. A refused certificate means that no request was read."""
+    error.sent = SENT_OVER in request.extensions and not isinstance(error, NotAuthorised)
+    error.status = None if response is None else response.status_code
+    return error
 
 
 async def _read(response: httpx.Response, max_body: int) -> Answer:
@@ -315,20 +225,3 @@ def _causes(error: BaseException) -> list[BaseException]:
         chain.append(current)
         current = current.__cause__ or current.__context__
     return chain
-
-
-def _session(context: ssl.SSLContext, connections: int) -> aiohttp.ClientSession:
-    connector = aiohttp.TCPConnector(ssl=context, limit=connections, keepalive_timeout=IDLE_CONNECTION_SECONDS)
-    # aiohttp has no public way to set another protocol, and no limit of its own for framing.
-    of_ours = partial(_Protocol, loop=asyncio.get_running_loop())
-    connector._factory = cast("partial[ResponseHandler]", of_ours)  # noqa: SLF001
-    session = aiohttp.ClientSession(
-        connector=connector,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=False,
-        request_class=_Request,
-        response_class=_Response,
-    )
-    # aiohttp repeats a GET by itself when a kept connection breaks. There is no public switch for that.
-    session._retry_connection = False  # noqa: SLF001
-    return session

@@ -6,7 +6,6 @@ what an answer means, and `registerbro conformance` must show what was sent and 
 
 import ssl
 import time
-from asyncio import Transport
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -49,6 +48,10 @@ class Observed:
         self.answer = answer
         self._note_time()
 
+    def note_tls(self, secured: ssl.SSLObject | None) -> None:
+        """Notes the TLS connection that the request was sent over; None without TLS."""
+        self.tls = _tls(secured) if secured else None
+
     def header(self, name: str) -> str:
         """A header of the answer; "" without one."""
         return next((value for key, value in self.headers if key.lower() == name.lower()), "")
@@ -81,21 +84,13 @@ def unobserved() -> Iterator[None]:
         _calls.reset(token)
 
 
-def begin(url: str, question: Question) -> Observed | None:
+def begin(url: object, question: Question) -> Observed | None:
     """Notes that a call begins; None where nothing observes it."""
     calls = _calls.get()
     if calls is None:
         return None
-    calls.append(Observed(url, question))
+    calls.append(Observed(str(url), question))
     return calls[-1]
-
-
-def note_connection(transport: object) -> None:
-    """Notes the TLS connection that the present call's answer comes over."""
-    calls = _calls.get()
-    if calls and isinstance(transport, Transport):
-        secured = transport.get_extra_info("ssl_object")
-        calls[-1].tls = _tls(secured) if isinstance(secured, ssl.SSLObject) else None
 
 
 def _tls(secured: ssl.SSLObject) -> Tls:

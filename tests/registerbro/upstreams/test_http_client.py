@@ -18,7 +18,8 @@ from registerbro.upstreams import body_reading
 from registerbro.upstreams.body_reading import MOST_MEMBERS
 from registerbro.upstreams.certificates import Certificates
 from registerbro.upstreams.errors import CallFailed, ConnectionLost, InvalidResponse, TooLong, UpstreamTimeout
-from registerbro.upstreams.http_client import IDLE_CONNECTION_SECONDS, HttpClient, _session, reach
+from registerbro.upstreams.http_client import HttpClient, reach
+from registerbro.upstreams.http_transport import IDLE_CONNECTION_SECONDS, HttpTransport
 from registerbro.upstreams.messages import Answer, Question, validated
 from tests.registerbro.upstreams.conftest import answering, hang, reset, truncated
 
@@ -122,6 +123,51 @@ async def test_an_answer_whose_body_is_not_read_has_its_status(http, server, sta
 async def test_an_answer_that_is_cut_off_has_its_status(http, server):
     server.answers = [truncated]
     assert await told(http) == (True, 200)
+
+
+async def test_a_call_that_waits_for_a_free_connection_was_not_sent(server, upstream_settings):
+    received = asyncio.Event()
+
+    async def answer(request):
+        received.set()
+        await hang(request)
+
+    server.answers = [answer]
+    async with HttpClient(server.url, upstream_settings.model_copy(update={"max_connections": 1})) as http:
+        first = asyncio.create_task(send(http, within=60))
+        await received.wait()
+        assert await told(http, within=0.1) == (False, None)
+        first.cancel()
+        with suppress(asyncio.CancelledError):
+            await first
+    assert len(server.requests) == 1
+
+
+async def test_an_answer_that_stops_half_way_has_its_status(http, server):
+    async def stop(request):
+        response = web.StreamResponse(headers={"Content-Length": "100"})
+        await response.prepare(request)
+        await response.write(b"{")
+        await hang(request)
+
+    server.answers = [stop]
+    assert await told(http, within=0.3) == (True, 200)
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
+async def test_a_request_without_its_body_says_so(http, server, method):
+    server.answers = [answering()]
+    await send(http, Question(method, "/"))
+    assert (server.requests[0].headers["Content-Length"], server.bodies) == ("0", [b""])
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_the_host_is_said_once_with_its_port(server, upstream_settings, host):
+    server.answers = [answering()]
+    url = server.url.replace("127.0.0.1", host)
+    async with HttpClient(url, upstream_settings) as http:
+        await send(http)
+    assert server.requests[0].headers.getall("Host") == [url.removeprefix("http://")]
 
 
 async def test_calls_at_the_same_time_know_each_of_its_own(http, server):
@@ -302,13 +348,13 @@ async def test_the_connection_is_given_back_whatever_becomes_of_the_answer(http,
     with pytest.raises(UpstreamTimeout, match=r"^no answer within 0\.3 s$"):
         await send(http, within=0.3)
     assert (await send(http)).status == 200
-    assert len(http._connections.transport.client.connector._acquired) == 0
+    assert len(http._connections.transport.connector._acquired) == 0
 
 
 async def test_connections_are_as_many_as_the_settings_say_and_not_kept_for_long(upstream_settings):
-    session = _session(ssl.create_default_context(), 7)
-    assert (session.connector.limit, session.connector._keepalive_timeout) == (7, IDLE_CONNECTION_SECONDS)
-    await session.close()
+    transport = HttpTransport(ssl.create_default_context(), 7)
+    assert (transport.connector.limit, transport.connector._keepalive_timeout) == (7, IDLE_CONNECTION_SECONDS)
+    await transport.aclose()
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What a call was on the wire, for the block that asks for it and for no other."""
 
 import asyncio
+import ssl
 from datetime import UTC, datetime
 
 import pytest
@@ -68,6 +69,23 @@ async def test_the_certificate_of_the_other_side_is_seen(server, authority):
     for seen in calls:
         assert (seen.tls.protocol, seen.tls.subject, seen.tls.issuer) == ("TLSv1.3", "CN=register", "CN=authority")
         assert seen.tls.until > datetime.now(UTC)
+
+
+async def test_the_certificate_of_the_other_side_is_seen_though_its_answer_is_no_http(authority):
+    secure = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    secure.load_cert_chain(authority.issue("register"))
+
+    async def answer(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"SSH-2.0-x\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", ssl=secure) as listening:
+        url = f"https://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+        async with HttpClient(url, UpstreamSettings(ca_bundle=authority.file)) as http:
+            with observed() as calls, pytest.raises(ConnectionLost):
+                await http.send(QUESTION, {}, 10)
+    assert [(seen.status, seen.tls.subject) for seen in calls] == [(None, "CN=register")]
 
 
 async def test_a_call_without_an_answer_is_seen_as_that():

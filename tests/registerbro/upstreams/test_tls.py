@@ -180,7 +180,7 @@ class TestRenewing:
         old = next(iter(http._retired))
         go_on.set()
         assert await under_way == 200
-        assert (register.shown, http._retired, old.transport.client.closed) == (["before", "after"], set(), True)
+        assert (register.shown, http._retired, old.transport.connector.closed) == (["before", "after"], set(), True)
 
     @pytest.mark.parametrize("how", ["half", "empty", "nonsense", "gone"])
     async def test_a_file_that_is_not_in_order_leaves_the_old_certificate_and_says_so_once(

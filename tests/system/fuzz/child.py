@@ -15,7 +15,7 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["workers", "httpx", "httpx_aiohttp", "signxml", "email"]):
+with atheris.instrument_imports(include=["workers", "httpx", "signxml", "email"]):
     from tests.system.fuzz import paths
     from tests.system.fuzz.messages import Direct, Message, Wired, client_at, client_of, say_nothing, upstream_through
     from tests.system.fuzz.mutate import mutated
