@@ -28,7 +28,7 @@ from registerbro.upstreams.errors import (
     parse_retry_after,
 )
 from registerbro.upstreams.header_fields import content_type
-from registerbro.upstreams.http_transport import SENT_OVER, HttpTransport
+from registerbro.upstreams.http_transport import ON_SEND, SENT, HttpTransport
 from registerbro.upstreams.messages import Answer, Question
 
 OF_ALL = {"User-Agent": "registerbro", "Accept": "*/*", "Accept-Encoding": "gzip"}
@@ -82,6 +82,8 @@ class HttpClient:
         """
         request = self._request(question, headers)
         seen = observation.begin(request.url, question)
+        if seen:
+            request.extensions[ON_SEND] = seen.note_tls
         response: httpx.Response | None = None
         try:
             async with asyncio.timeout(within), self._borrowed() as transport:
@@ -98,9 +100,6 @@ class HttpClient:
             raise _noted(UpstreamTimeout(f"no answer within {within:.1f} s"), request, response) from None
         except (httpx.TransportError, OSError) as error:
             raise _noted(_translated(error), request, response) from None
-        finally:
-            if seen:
-                seen.note_tls(request.extensions.get(SENT_OVER))
 
     def _request(self, question: Question, headers: Mapping[str, str]) -> httpx.Request:
         """The request, with all of its headers: httpx goes over them three times when it adds two of its own."""
@@ -179,7 +178,7 @@ async def _hear_refusal(reader: asyncio.StreamReader) -> None:
 
 def _noted(error: CallFailed, request: httpx.Request, response: httpx.Response | None) -> CallFailed:
     """The error, which says how far the call came. A refused certificate means that no request was read."""
-    error.sent = SENT_OVER in request.extensions and not isinstance(error, NotAuthorised)
+    error.sent = SENT in request.extensions and not isinstance(error, NotAuthorised)
     error.status = None if response is None else response.status_code
     return error
 

@@ -34,9 +34,10 @@ also of the shortest messages."""
 IDLE_CONNECTION_SECONDS = 10
 """Below the idle time-outs usual at gateways, so that a connection is rarely closed under a request."""
 
-SENT_OVER = "sent_over"
-"""The extension of a request that has the ssl.SSLObject of its connection, None without TLS, from before its first byte
-on. A request without it was not sent."""
+SENT = "sent"
+"""The extension of a request that is true from before its first byte on. A request without it was not sent."""
+ON_SEND = "on_send"
+"""The extension of a request that is called before its first byte, with the ssl.SSLObject of the connection or None."""
 SWITCHES_PROTOCOL = 101
 INTERIM = frozenset(range(100, 200)) - {SWITCHES_PROTOCOL}
 """Statuses that another head follows (RFC 9110, 15.2)."""
@@ -65,7 +66,7 @@ class HttpTransport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Sends a request and reads the head of its answer; `aclose` of the answer's stream must follow.
 
-        Before the first byte it notes in the request's extensions what it is sent over (SENT_OVER).
+        Of the request's extensions it sets SENT and calls ON_SEND.
         """
         fields, body = await _framed(request)
         try:
@@ -77,7 +78,9 @@ class HttpTransport(httpx.AsyncBaseTransport):
         protocol = cast("_Protocol", connection.protocol)
         try:
             protocol.await_answer(without_body=request.method == "HEAD")
-            request.extensions[SENT_OVER] = protocol.secured
+            request.extensions[SENT] = True
+            if on_send := request.extensions.get(ON_SEND):
+                on_send(protocol.secured)
             writer = StreamWriter(protocol, self._loop)
             await _write(writer, f"{request.method} {request.url.raw_path.decode('ascii')} HTTP/1.1", fields, body)
             status, headers, payload = await _read_head(protocol)

@@ -49,7 +49,7 @@ class Observed:
         self._note_time()
 
     def note_tls(self, secured: ssl.SSLObject | None) -> None:
-        """Notes the TLS connection that the request was sent over; None without TLS."""
+        """Notes the TLS connection of the request, while it is open; None without TLS."""
         self.tls = _tls(secured) if secured else None
 
     def header(self, name: str) -> str:

@@ -10,7 +10,7 @@ import aiohttp
 import httpx
 import pytest
 
-from registerbro.upstreams.http_transport import SENT_OVER, HttpTransport, TooMuchFraming
+from registerbro.upstreams.http_transport import SENT, HttpTransport, TooMuchFraming
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 ANSWER = HEAD + b"Content-Length: 2\r\n\r\n{}"
@@ -188,7 +188,7 @@ async def test_without_a_connection_nothing_was_sent(transport, url):
         request = httpx.Request("GET", url.format(port=taken.getsockname()[1]))
         with pytest.raises(httpx.ConnectError):
             await transport.handle_async_request(request)
-    assert SENT_OVER not in request.extensions
+    assert SENT not in request.extensions
     assert pooled(transport) == (0, 0)
 
 
@@ -203,7 +203,7 @@ async def test_a_request_that_is_waiting_for_a_connection_is_not_sent(wire, tran
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
                 await transport.handle_async_request(third)
-        assert SENT_OVER not in third.extensions
+        assert SENT not in third.extensions
     assert await ask(transport, wire) == (200, b"{}")
     assert (wire.connections, len(wire.requests)) == (2, 3)
 

@@ -8,7 +8,7 @@ import pytest
 
 from config.settings import UpstreamSettings
 from registerbro.upstreams import observation
-from registerbro.upstreams.errors import ConnectionLost, TooLong
+from registerbro.upstreams.errors import ConnectionLost, NotAuthorised, TooLong
 from registerbro.upstreams.http_client import HttpClient
 from registerbro.upstreams.messages import Question
 from registerbro.upstreams.observation import observed
@@ -84,6 +84,15 @@ async def test_the_certificate_of_the_other_side_is_seen_though_its_answer_is_no
         url = f"https://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
         async with HttpClient(url, UpstreamSettings(ca_bundle=authority.file)) as http:
             with observed() as calls, pytest.raises(ConnectionLost):
+                await http.send(QUESTION, {}, 10)
+    assert [(seen.status, seen.tls.subject) for seen in calls] == [(None, "CN=register")]
+
+
+async def test_the_certificate_of_the_other_side_is_seen_though_it_refuses_ours(server, authority):
+    settings = UpstreamSettings(ca_bundle=authority.file)
+    with Gateway(server.url, authority.issue("register"), authority.file) as gateway:
+        async with HttpClient(gateway.url, settings) as http:
+            with observed() as calls, pytest.raises(NotAuthorised):
                 await http.send(QUESTION, {}, 10)
     assert [(seen.status, seen.tls.subject) for seen in calls] == [(None, "CN=register")]
 
