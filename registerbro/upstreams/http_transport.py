@@ -1,8 +1,8 @@
 """HTTP transport: httpx's interface over aiohttp's connections, without the session between them.
 
 It sends each request at most once, over a connection on which nothing else is under way, and gives back to the pool
-only what was read to its end. aiohttp's session costs as much as all of this, for what is not wanted of it: redirects,
-cookies, proxies, authentication and repeats (docs/decisions/0052). Whoever calls sets the time limit.
+only what was read to its end. aiohttp's session is left out, since nothing of it is wanted: redirects, cookies,
+proxies, authentication and repeats (docs/decisions/0052). The caller sets the time limit.
 
 This is the only module that knows aiohttp's client.
 """
@@ -49,7 +49,7 @@ class HttpTransport(httpx.AsyncBaseTransport):
     """The connections made with one TLS context, so many at most. Make it within the event loop that uses it.
 
     Raises httpx.ConnectError when there is no connection, RemoteProtocolError when the other side breaks HTTP or ends
-    an answer too early, ReadError and WriteError when the connection breaks. Their causes say more.
+    an answer too early, ReadError and WriteError when the connection breaks.
     """
 
     def __init__(self, context: ssl.SSLContext, most_connections: int) -> None:
@@ -74,7 +74,7 @@ class HttpTransport(httpx.AsyncBaseTransport):
                 self._destination(request.url), traces=[], timeout=_NO_TIME_LIMITS
             )
         except (aiohttp.ClientError, OSError) as error:
-            raise httpx.ConnectError(str(error)) from error
+            raise httpx.ConnectError(type(error).__name__) from error
         protocol = cast("_Protocol", connection.protocol)
         try:
             protocol.await_answer(without_body=request.method == "HEAD")
@@ -121,7 +121,7 @@ async def _write(writer: StreamWriter, line: str, fields: Mapping[str, str], bod
             await writer.write(body, drain=False)
         writer.set_eof()
     except aiohttp.ClientError as error:
-        raise httpx.WriteError(str(error)) from error
+        raise httpx.WriteError(type(error).__name__) from error
 
 
 async def _read_head(protocol: "_Protocol") -> tuple[int, tuple[tuple[bytes, bytes], ...], StreamReader]:
@@ -138,10 +138,10 @@ async def _read_head(protocol: "_Protocol") -> tuple[int, tuple[tuple[bytes, byt
 
 
 def _told(error: Exception) -> httpx.TransportError:
-    """The error of httpx's for what became of an answer. The cause says more, and nothing of the call."""
+    """Httpx's error for what became of an answer. Its message names the kind, since aiohttp's quotes the answer."""
     if isinstance(error, OSError) and not isinstance(error, aiohttp.ServerDisconnectedError):
-        return httpx.ReadError(str(error))
-    return httpx.RemoteProtocolError(str(error))
+        return httpx.ReadError(type(error).__name__)
+    return httpx.RemoteProtocolError(type(error).__name__)
 
 
 class _Body(httpx.AsyncByteStream):

@@ -181,6 +181,13 @@ async def test_what_becomes_of_an_answer_is_told_as_what_it_is_and_its_connectio
     assert len(wire.requests) == 1
 
 
+async def test_nothing_of_an_answer_is_in_the_message_of_its_error(wire, transport):
+    wire.answer = lambda reader, writer: saying(b"HTTP/1.1 200 OK\r\n610299 1234: x\r\n\r\n")(wire, reader, writer)
+    with pytest.raises(httpx.RemoteProtocolError, match=r"^\w+$") as caught:
+        await ask(transport, wire)
+    assert "1234" in str(caught.value.__cause__)
+
+
 @pytest.mark.parametrize("url", ["http://register.invalid", "http://127.0.0.1:{port}", "https://127.0.0.1:{port}"])
 async def test_without_a_connection_nothing_was_sent(transport, url):
     with socket.socket() as taken:
