@@ -34,6 +34,8 @@ AT_ONCE = 800
 the register's 200 ms would be what is measured of the fastest, and that flatters the others."""
 PREFORK = 96
 """Celery's processes: what gave it the most on a fast core, and keeps any core busy; they take 3.9 GB."""
+DRAMATIQ_THREADS = 400
+"""Dramatiq's threads, each of which holds a message: what gave it the most."""
 REST_SECONDS = 0.3
 PATIENCE = {"SU__ATTEMPT_TIMEOUT": "PT30S", "SU__TOTAL_TIMEOUT": "PT60S", "SU__ADMISSION__SLOW_CALL": "PT30S"}
 """So many under way on a slow core take longer than a register may."""
@@ -45,12 +47,14 @@ AGAINST = {
     "arq": "arq",
     "taskiq": "taskiq (RedisStreamBroker)",
     "celery": f"Celery, prefork {PREFORK}, synchronous httpx",
+    "dramatiq": f"Dramatiq, AsyncIO, {DRAMATIQ_THREADS} threads",
     "plain": "plain asyncio, aiohttp and redis, without a queue",
 }
 PEERS_PYTHON = {
     "arq": PROJECT / ".venv-bench-arq" / "bin" / "python",
     "taskiq": PROJECT / ".venv-bench" / "bin" / "python",
     "celery": Path(sys.executable),
+    "dramatiq": PROJECT / ".venv-bench" / "bin" / "python",
     "plain": Path(sys.executable),
 }
 
@@ -252,7 +256,7 @@ async def schedule_all(count: int) -> None:
 
 
 def measure(*, quick: bool) -> list[Row]:
-    """The four rows of the table."""
+    """The five rows of the table."""
     return asyncio.run(_measure(*((1, 3200) if quick else (5, 4000))))
 
 
@@ -276,17 +280,22 @@ async def _measure(rounds: int, count: int) -> list[Row]:
             "--concurrency", str(PREFORK), "--loglevel", "WARNING", "--without-gossip", "--without-mingle",
         )  # fmt: skip
         await track.warm_up(celery)
+        dramatiq = track.queue(
+            "dramatiq", count // 2, "bench.peers.with_dramatiq", "-m", "dramatiq", "bench.peers.with_dramatiq",
+            "--processes", "1", "--threads", str(DRAMATIQ_THREADS),
+        )  # fmt: skip
+        await track.warm_up(dramatiq)
         plain = track.plain(count)
         await track.warm_up(plain)
-        contenders = (ours, arq, taskiq, celery, scheduled, plain)
+        contenders = (ours, arq, taskiq, celery, dramatiq, scheduled, plain)
         for _ in range(rounds):
             for contender in contenders:
                 contender.turns.append(await track.turn(contender))
         most = await asyncio.to_thread(ceiling, upstream, WORKERS)
     return [
         *(_row(f"message_{peer.name}", "one message per citizen and register", target, ours, peer, most)
-          for peer, target in ((arq, 1.0), (taskiq, 1.0), (celery, 4.0))),
-        _row("scheduled_plain", "scheduled refresh, in chunks", 0.8, scheduled, plain, most),
+          for peer, target in ((arq, 1.5), (taskiq, 1.1), (celery, 4.5), (dramatiq, 1.0))),
+        _row("scheduled_plain", "scheduled refresh, in chunks", 0.6, scheduled, plain, most),
     ]  # fmt: skip
 
 

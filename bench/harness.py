@@ -33,16 +33,16 @@ MARK = "held: "
 """With what a line of bench/watched.py begins."""
 CPR_HEADER = "x-civilRegistrationIdentifier"
 REGISTERS = ("udb", "su", "eindkomst", "ydelse")
+"""The registers of the page; bench/upstream.py answers for all of them, and for CVR."""
 NOT_ASKED = ("visitering", "kontaktforloeb", "jobsearch", "borgerindsats")
 """Registers that have a worker and no part in any measurement."""
-"""The registers of the page; bench/upstream.py answers for all of them, and for CVR."""
 SETTINGS = {
-    "LOG_LEVEL": "WARNING",
     **{f"{name.upper()}__ADMISSION__MAX_IN_FLIGHT": "2000" for name in (*REGISTERS, "cvr")},
     **{f"{name.upper()}__MAX_CONNECTIONS": "1000" for name in (*REGISTERS, "cvr")},
     **{f"{name.upper()}__SCHEDULED_PER_SECOND": "100000" for name in REGISTERS},
 }
-"""Limits that agreements with registers set, and that are therefore not what is measured."""
+"""Limits that agreements with registers set, and that are therefore not what is measured. All other settings are the
+product's defaults, its log lines among them."""
 
 
 @dataclass(frozen=True)

@@ -39,8 +39,8 @@ from demo.installation import PROJECT, Installation
 from domain.cpr import Cpr
 
 CITIZENS = 100_000
-WITHIN_MINUTES = 15
-REDIS_KIB = 3
+WITHIN_MINUTES = 6
+REDIS_KIB = 1.1
 STALLED_SECONDS = 60
 FLAT = 1.05
 """Memory is flat when it ends within 5 % of what it was after a fifth of the work."""

@@ -100,7 +100,7 @@ async def _through_the_queue(seconds: float) -> tuple[int, Counter[str]]:
 
 def _row(asked: int, calls: int, ended: Counter[str], **details: object) -> Row:
     return Row.alone(
-        "outage", NAME, Target("at most", 0.5, "%"), 100 * calls / asked, "%",
+        "outage", NAME, Target("at most", 0.3, "%"), 100 * calls / asked, "%",
         asked_for=asked, calls=calls, ended=dict(ended), **details,
     )  # fmt: skip
 

@@ -109,7 +109,7 @@ async def _compare(rounds: int, count: int) -> Row:
     pairs = [(protected, bare) for protected, bare, _ in found]
     row = Row.compared(
         "protection", "CPU time of the whole protection of a call, beyond that of the call without it",
-        Target("at most", 1.5, "ms"), pairs, "ms", "the same call without it",
+        Target("at most", 0.25, "ms"), pairs, "ms", "the same call without it",
         audit_log_ms=round(median(audited - protected for protected, _, audited in found), 3),
         extra_ms=[round(protected - bare, 3) for protected, bare in pairs],
     )  # fmt: skip
