@@ -122,6 +122,26 @@ TOLD_READY = "Hentet: {sections}."
 TOLD_UNAVAILABLE = "Kunne ikke hentes: {sections}."
 TOLD_EMPTY = "Ingen oplysninger: {sections}."
 
+# The timeline of the same data.
+TIMELINE = "Tidslinje"
+TIMELINE_SHOW, TIMELINE_HIDE = "Vis som tidslinje", "Skjul tidslinjen"
+TIMELINE_LEAD = (
+    "Tidslinjen viser de samme oplysninger som afsnittene på siden. Vælg en af dem for at se den i sit afsnit."
+)
+TIMELINE_LANES: Mapping[str, str] = {"education": "Uddannelse", "employment": "Job", "benefits": "Økonomisk hjælp"}
+TIMELINE_TODAY = "I dag"
+TIMELINE_LEGEND = "Sådan læser du tidslinjen"
+TIMELINE_SIGNS: Mapping[str, str] = {
+    "days": "Fra første til og med sidste dag",
+    "open": "Toner ud: datoen er ukendt",
+    "year": "Skrå streger: kun året er kendt",
+    "gap": "Prikker: intet registreret",
+    "today": "I dag",
+}
+TIMELINE_GAP = "Intet registreret: {days}"
+TIMELINE_BESIDE = "Kan ikke placeres på tidslinjen"
+TIMELINE_VALUE = "{column}: {value}"
+
 # The calendar, in »Kalender« and in booking (§3.2, §3.3).
 CALENDAR = "Kalender"
 CALENDAR_LEAD = "Her ser du dine møder, indsatser, fravær og joblog."

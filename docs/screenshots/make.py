@@ -51,6 +51,7 @@ def main() -> int:
                 print(path)
 
             _ready(page, url, take)
+            _timeline(page, url, take)
             with _down(page, url, BROKEN):
                 _unavailable(page, url, DOWN[name], take)
             with _down(page, url, PART):
@@ -69,6 +70,14 @@ def _ready(page: Page, url: str, take: Callable[[str], None]) -> None:
         button.click()
     _calm(page)
     take("ready")
+
+
+def _timeline(page: Page, url: str, take: Callable[[str], None]) -> None:
+    page.get_by_role("link", name=texts.TIMELINE_SHOW).click()
+    expect(page.locator("#tidslinje .timeline-picture").first).to_be_visible()
+    # The sections beneath it are closed.
+    _calm(page)
+    take("timeline")
 
 
 def _unavailable(page: Page, url: str, name: str, take: Callable[[str], None]) -> None:

@@ -1,5 +1,7 @@
 // Fills »Oplysninger om dig« while it is open: sections as they land, and again when a register has recovered.
 
+import { put as putPart } from "./parts.mjs";
+
 const page = document.getElementById("oversigt");
 const messages = document.getElementById("meddelelser");
 
@@ -14,6 +16,7 @@ let underWay = [];
 let tries = 0;
 let changes = [];
 let telling = 0;
+let redrawing = 0;
 
 const sections = () => [...page.querySelectorAll("[data-section]")];
 const failed = (section) => section.dataset.state === "unavailable";
@@ -34,12 +37,45 @@ function prepare(section, open) {
 /** »Vis alle« without a new page; the focus goes on to the first item that was hidden. */
 function showAll(event) {
   event.preventDefault();
-  const section = event.target.closest("[data-section]");
+  const hidden = unfold(event.target.closest("[data-section]"));
+  if (hidden.length) focus(hidden[0]);
+}
+
+/** Shows all rows of a section. Returns those that were hidden. */
+function unfold(section) {
   const hidden = [...section.querySelectorAll("tr[hidden]")];
   for (const row of hidden) row.hidden = false;
   section.dataset.whole = "";
-  section.querySelector(".show-all").remove();
-  if (hidden.length) focus(hidden[0]);
+  section.querySelector(".show-all")?.remove();
+  return hidden;
+}
+
+/** Opens the section that an item of the timeline stands in, and leads to it. Returns whether there is one. */
+function lead(goal) {
+  const target = document.getElementById(goal);
+  const section = target?.closest("[data-section]");
+  if (!section) return false;
+  const button = section.querySelector(".accordion-button");
+  if (button?.getAttribute("aria-expanded") === "false") button.click();
+  if (target.hidden) unfold(section);
+  focus(target === section ? (button ?? section) : target);
+  return true;
+}
+
+/** Draws the timeline anew, when there is one: from what the server says now, as the sections are. */
+async function redraw() {
+  const drawn = document.getElementById("tidslinje");
+  if (!drawn) return;
+  const hadFocus = drawn.contains(document.activeElement);
+  const fresh = await putPart(drawn, "", { changed: true });
+  if (fresh === null) {
+    if (document.getElementById("tidslinje") === drawn) later(RETRY_SECONDS * 1000);
+  } else if (hadFocus && !fresh.contains(document.activeElement)) focus(fresh.querySelector("h2"));
+}
+
+function later(wait) {
+  clearTimeout(redrawing);
+  redrawing = setTimeout(redraw, wait);
 }
 
 function focus(element) {
@@ -85,6 +121,7 @@ function put(old, section) {
     focus(next ?? section.closest(".overview:not([hidden])")?.querySelector("h2") ?? document.querySelector("h1"));
   }
   tries = 0;
+  later(TOGETHER_MS);
   if (old.dataset.state !== section.dataset.state) tell(section);
 }
 
@@ -96,6 +133,7 @@ function arrange() {
     shown ||= !overview.hidden;
   }
   document.getElementById("ingen").hidden = shown;
+  document.getElementById("til-tidslinje").hidden = !shown;
   document.getElementById("igen").hidden = !sections().some(failed);
 }
 
@@ -152,4 +190,14 @@ function whenSeen() {
 
 const opened = new Set([location.hash.slice(1), ...new URLSearchParams(location.search).getAll("vis").map((id) => `afsnit-${id}`)]);
 for (const section of sections()) prepare(section, opened.has(section.id));
+if (location.hash.startsWith("#post-")) lead(location.hash.slice(1));
+document.addEventListener("click", (event) => {
+  if (event.ctrlKey || event.metaKey || event.shiftKey) return; // To be opened elsewhere.
+  const link = event.target.closest("#tidslinje [data-goal]");
+  // The address is kept, so that the browser's way back leads to the timeline.
+  if (link && lead(link.dataset.goal)) {
+    event.preventDefault();
+    history.pushState(null, "", `#${link.dataset.goal}`);
+  }
+});
 if (sections().some((section) => waits(section) || lacks(section))) listen();

@@ -381,3 +381,124 @@ async def test_what_is_not_there_is_a_page_of_ours(visitor, api, path):
     answer = await visitor.get(path)
     assert answer.status_code == 404
     assert texts.NOT_FOUND in answer.text
+
+
+# The timeline of the same data.
+
+TIMELINE = f"{PAGE}?vis=tidslinje"
+
+
+async def timeline(visitor):
+    return (await opened(visitor, TIMELINE)).get_element_by_id("tidslinje")
+
+
+def drawn(shown, lane):
+    return [words(title) for title in shown.xpath(f".//section[@data-lane='{lane}']//a/title")]
+
+
+async def test_the_page_has_a_timeline_when_asked_and_its_sections_as_before(citizen, api):
+    plain, page = await opened(citizen), await opened(citizen, TIMELINE)
+    assert not plain.xpath("//*[@id='tidslinje']")
+    assert page.get_element_by_id("tidslinje").xpath(".//a[@data-goal]")
+    (show,) = plain.get_element_by_id("til-tidslinje").xpath("a")
+    assert (words(show), show.get("href")) == (texts.TIMELINE_SHOW, TIMELINE)
+    (hide,) = page.get_element_by_id("til-tidslinje").xpath("a")
+    assert (words(hide), hide.get("href")) == (texts.TIMELINE_HIDE, PAGE)
+    for name in EVERY:
+        assert rows(page, name, shown_only=False) == rows(plain, name, shown_only=False)
+
+
+async def test_the_timeline_has_every_row_of_every_section_once_and_in_its_lane(citizen, api):
+    page = await opened(citizen, TIMELINE)
+    for one in SECTIONS:
+        links = page.xpath(f"//section[@data-lane='{one.overview}']//a[contains(@data-goal, '-{one.id}')]")
+        shown = rows(page, one.id, shown_only=False)
+        assert len(links) == len(ITEMS[one.id])
+        for link, row in zip(links, shown, strict=False):
+            assert all(value in words(link) for value in row)
+    assert drawn(page, "employment") == [
+        "Bageriet på Hjørnet ApS, Periode: 1. februar 2021 – 30. september 2021",
+        "Føtex Ærøskøbing, Periode: 1. januar 2019 – 31. maj 2020",
+    ]
+    assert drawn(page, "benefits")[0] == "Uddannelseshjælp, Periode: 1. marts 2021 – Ukendt, Samtidig i job: Ja"
+
+
+async def test_what_has_no_date_is_listed_beside_the_timeline(citizen, api):
+    api.ready("completed_educations", [{"name": "Eud", "year": None}])
+    beside = [words(one) for one in (await timeline(citizen)).xpath(".//ul[@class='timeline-beside-list']/li")]
+    assert beside == ["Eud, Afsluttet: Ukendt", texts.SU_ATTEMPTS.format(count=2)]
+
+
+@pytest.mark.parametrize("count", [1, 3, 4, 60])
+async def test_every_link_of_the_timeline_leads_to_a_row_that_is_shown_also_without_a_script(citizen, api, count):
+    api.ready("employments", jobs(count))
+    links = (await timeline(citizen)).xpath(".//a[contains(@data-goal, '-employments-')]")
+    assert len(links) == count
+    # Of the many that lead to the same page, it is read once.
+    pages = {path: await opened(citizen, path or TIMELINE) for path in {one.get("href").split("#")[0] for one in links}}
+    for link in links:
+        path, _, goal = link.get("href").partition("#")
+        row = pages[path].get_element_by_id(goal)
+        assert row.get("hidden") is None
+        assert words(row.xpath("td")[0]) in words(link)
+        # The way there keeps the timeline.
+        assert pages[path].get_element_by_id("tidslinje") is not None
+
+
+async def test_a_section_that_cannot_be_fetched_is_never_an_empty_lane(citizen, api):
+    api.unavailable("employments", "fgu")
+    api.pending("benefits")
+    api.empty("stu")
+    shown = await timeline(citizen)
+    lanes = {lane.get("data-lane"): words(lane) for lane in shown.xpath(".//section[@data-lane]")}
+    assert lanes["employment"] == f"Job {texts.SECTIONS['employments']} {UNAVAILABLE_TEXT}"
+    assert lanes["benefits"] == f"Økonomisk hjælp {texts.SECTIONS['benefits']} {texts.PENDING}"
+    assert f"{texts.SECTIONS['fgu']} {UNAVAILABLE_TEXT}" in lanes["education"]
+    assert texts.SECTIONS["stu"] not in lanes["education"]
+    assert "Htx" in lanes["education"]
+
+
+@pytest.mark.parametrize("failure", ["refuse", "500", "garbage"])
+async def test_with_a_failing_api_every_lane_says_so(citizen, api, failure):
+    api.failing = failure
+    shown = await timeline(citizen)
+    lanes = shown.xpath(".//section[@data-lane]")
+    assert [lane.get("data-lane") for lane in lanes] == ["education", "employment", "benefits"]
+    assert all(words(lane).endswith(UNAVAILABLE_TEXT) for lane in lanes)
+    assert shown.xpath(".//*[@role='list']") == []
+
+
+async def test_a_timeline_of_nothing_is_the_pages_one_sentence(citizen, api):
+    api.empty()
+    page = await opened(citizen, TIMELINE)
+    assert page.get_element_by_id("tidslinje").get("hidden") is not None
+    assert page.get_element_by_id("til-tidslinje").get("hidden") is not None
+    assert words(page).count(texts.NOTHING) == 1
+
+
+async def test_the_timeline_as_a_part_is_the_same_as_in_the_page(citizen, api):
+    api.ready("employments", jobs(4))
+    part = html.fromstring((await citizen.get(f"{PAGE}/tidslinje")).text)
+    assert html.tostring(part).strip() == html.tostring(await timeline(citizen), with_tail=False)
+
+
+async def test_names_with_markup_are_text_in_the_timeline(citizen, api):
+    api.ready("employments", [{"employer": "</title><script>x()</script>", "start": "2020-01-01", "end": None}])
+    answer = await citizen.get(TIMELINE)
+    assert "<script>x" not in answer.text
+    assert drawn(html.fromstring(answer.text), "employment")[0].startswith("</title><script>x()</script>, Periode")
+
+
+async def test_trying_again_keeps_the_timeline(citizen, api):
+    api.unavailable("fgu")
+    assert str((await citizen.post(f"{PAGE}/igen", vis="tidslinje")).url).endswith(TIMELINE)
+    assert str((await citizen.post(f"{PAGE}/igen", vis="elsewhere")).url).endswith(PAGE)
+    fields = (await opened(citizen, TIMELINE)).get_element_by_id("igen").xpath(".//input/@name")
+    assert fields == ["csrf", "vis"]
+
+
+async def test_the_timeline_asks_for_the_same_log_in_and_target_group_as_the_page(visitor, api):
+    assert (await visitor.get(f"{PAGE}/tidslinje")).url.path == "/log-ind"
+    await visitor.log_in("Karin Udenfor")
+    assert (await visitor.get(f"{PAGE}/tidslinje")).status_code == 404
+    assert (await visitor.get(TIMELINE)).status_code == 404
