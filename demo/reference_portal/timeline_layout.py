@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import MAXYEAR, date, timedelta
 from enum import StrEnum
+from heapq import heappop, heappush
 
 from domain.overview import (
     OVERVIEWS,
@@ -154,14 +155,17 @@ def rows(slots: Sequence[tuple[float, float]]) -> list[int]:
     """The row of each slot, from 0: those of one row do not overlap, and no fewer rows would do.
 
     A slot takes in its beginning and not its end. The first free row in the order of beginnings is optimal for
-    intervals.
+    intervals. In O(n log n), so that thousands of items at the same time keep no other page waiting.
     """
-    ends: list[float] = []
+    taken: list[tuple[float, int]] = []
+    free: list[int] = []
     found = [0] * len(slots)
     for index in sorted(range(len(slots)), key=lambda index: slots[index]):
         left, right = slots[index]
-        row = next((row for row, end in enumerate(ends) if end <= left), len(ends))
-        ends[row : row + 1] = [right]
+        while taken and taken[0][0] <= left:
+            heappush(free, heappop(taken)[1])
+        row = heappop(free) if free else len(taken)
+        heappush(taken, (right, row))
         found[index] = row
     return found
 

@@ -51,7 +51,7 @@ def main() -> int:
                 print(path)
 
             _ready(page, url, take)
-            _timeline(page, url, take)
+            _timeline(page, take)
             with _down(page, url, BROKEN):
                 _unavailable(page, url, DOWN[name], take)
             with _down(page, url, PART):
@@ -72,7 +72,7 @@ def _ready(page: Page, url: str, take: Callable[[str], None]) -> None:
     take("ready")
 
 
-def _timeline(page: Page, url: str, take: Callable[[str], None]) -> None:
+def _timeline(page: Page, take: Callable[[str], None]) -> None:
     page.get_by_role("link", name=texts.TIMELINE_SHOW).click()
     expect(page.locator("#tidslinje .timeline-picture").first).to_be_visible()
     # The sections beneath it are closed.

@@ -482,6 +482,26 @@ async def test_the_timeline_as_a_part_is_the_same_as_in_the_page(citizen, api):
     assert html.tostring(part).strip() == html.tostring(await timeline(citizen), with_tail=False)
 
 
+async def test_what_the_picture_refers_to_is_there_and_no_id_is_twice(citizen, api):
+    api.ready(
+        "fgu",
+        [
+            {"place": "FGU Nord", "speciality": None, "status": "completed", "start": "2019-08-12", "end": None},
+            {"place": "FGU Syd", "speciality": None, "status": "interrupted", "start": None, "end": "2022-02-01"},
+        ],
+    )
+    page = await opened(citizen, TIMELINE)
+    fades = [page.get_element_by_id(f"tidslinje-fgu-{n}").find_class("timeline-faded")[0].get("fill") for n in (1, 2)]
+    assert fades == ["url(#tidslinje-ud-education)", "url(#tidslinje-ind-education)"]
+    ids = page.xpath("//@id")
+    assert len(ids) == len(set(ids))
+    shown = page.get_element_by_id("tidslinje")
+    goals = {link.get("data-goal") for link in shown.xpath(".//a[@data-goal]")}
+    fills = {fill[5:-1] for fill in shown.xpath(".//@fill") if fill.startswith("url(#")}
+    assert len(goals) == sum(len(api.sections[name]["items"]) for name in EVERY)
+    assert (goals | fills) - set(ids) == set()
+
+
 async def test_names_with_markup_are_text_in_the_timeline(citizen, api):
     api.ready("employments", [{"employer": "</title><script>x()</script>", "start": "2020-01-01", "end": None}])
     answer = await citizen.get(TIMELINE)
