@@ -13,7 +13,7 @@ from demo.reference_portal.timeline_layout import WHOLE, Axis, Extent, Span
 NARROW_PX, WIDE_PX = 280, 690
 """Width of the picture on the narrowest screen (320 px), and where a screen begins to be wide (768 px)."""
 LABEL_SHARE = 50.0
-"""How much of the width a label may take: one that begins in the left half fits, and one that ends in the right."""
+"""How much of the width a label may take: where there is no room for it to the right, there is to the left."""
 LETTER_PX, CAPITAL_PX, WIDEST_PX = 7.4, 9.2, 13.0
 """Room for a character of a label, at 13 px; what takes more than that is cut off in the picture."""
 WIDEST = frozenset("MWmwÆæ@%…—")
@@ -62,6 +62,20 @@ class Shape:
 
 
 @dataclass(frozen=True, slots=True)
+class Slot:
+    """All that a bar takes of its row with its label, which begins with the bar, or, `at_end`, ends with it."""
+
+    left: float
+    right: float
+    at_end: bool
+
+    @property
+    def width(self) -> float:
+        """Its length."""
+        return round(self.right - self.left, 4)
+
+
+@dataclass(frozen=True, slots=True)
 class Year:
     """A year's beginning; `narrow` and `wide` say on which screens its number is written."""
 
@@ -103,18 +117,13 @@ def _edges(span: Span, axis: Axis) -> tuple[float, ...]:
     return tuple(rounded(one) for one in at)
 
 
-def slot_of(one: Shape, label: str, short: str) -> Stretch:
-    """All that a bar takes of its row, with its label, on whichever screen that is most."""
+def slot_of(one: Shape, label: str, short: str) -> Slot:
+    """The slot on whichever screen that is most. A label begins with its bar, unless it has no room to the right."""
     whole = one.whole
     taken = max(room_for(label, WIDE_PX), room_for(short, NARROW_PX), WHOLE * AT_LEAST_PX / NARROW_PX)
-    if is_late(one):
-        return Stretch(rounded(min(whole.left, whole.right - taken)), whole.right)
-    return Stretch(whole.left, rounded(max(whole.right, whole.left + taken)))
-
-
-def is_late(one: Shape) -> bool:
-    """Whether it begins where its label has no room to the right, and so ends where the shape ends."""
-    return one.whole.left > WHOLE - LABEL_SHARE
+    if whole.left + taken > WHOLE:
+        return Slot(rounded(min(whole.left, whole.right - taken)), whole.right, at_end=True)
+    return Slot(whole.left, rounded(max(whole.right, whole.left + taken)), at_end=False)
 
 
 def room_for(text: str, width_px: int) -> float:

@@ -15,9 +15,9 @@ from demo.reference_portal.timeline_drawing import (
     NARROW_PX,
     WIDE_PX,
     Shape,
+    Slot,
     Stretch,
     Year,
-    is_late,
     rounded,
     shape,
     shortened,
@@ -47,10 +47,7 @@ class BarView:
     short: str = field(repr=False)
     title: str = field(repr=False)
     shape: Shape
-    hit: Stretch
-    """All that it takes of its row."""
-    label_at_end: bool
-    """Whether its label ends where it does, or begins where it does."""
+    slot: Slot
     row: int
     top: int
 
@@ -188,7 +185,7 @@ def _bars(
     sections: Mapping[str, SectionView],
     link: Link,
 ) -> tuple[BarView, ...]:
-    drawn: list[tuple[Mark, Shape, str, str, Stretch]] = []
+    drawn: list[tuple[Mark, Shape, str, str, Slot]] = []
     for mark in marks:
         one = shape(mark.span, axis)
         name, status = _row(mark.place, sections)[0], _status(mark.place, answers)
@@ -206,7 +203,6 @@ def _bars(
             _title(mark.place, sections),
             one,
             slot,
-            label_at_end=is_late(one),
             row=row,
             top=HEAD_PX + ROW_PX * row,
         )
