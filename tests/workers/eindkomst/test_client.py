@@ -41,7 +41,7 @@ TOO_MUCH = response(outcome(error("410")))
 
 
 @pytest.fixture
-def client(make_upstream, eindkomst_settings):
+async def client(make_upstream, eindkomst_settings):
     return EindkomstClient(make_upstream("eindkomst", eindkomst_settings), eindkomst_settings, lambda: TODAY)
 
 

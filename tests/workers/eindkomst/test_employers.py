@@ -78,7 +78,7 @@ def sealer():
 
 
 @pytest.fixture
-def employers(make_upstream, cvr_settings, cache, sealer):
+async def employers(make_upstream, cvr_settings, cache, sealer):
     return Employers(make_upstream("cvr", cvr_settings), cvr_settings, cache, sealer)
 
 
