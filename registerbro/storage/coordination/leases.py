@@ -119,9 +119,9 @@ class Leases:
     ) -> None:
         scripts = Scripts(redis, __file__, Steady(redis, clock, monotonic), ACTIVE_KEY=ACTIVE_KEY)
         self._acquire = scripts.load("leases_acquire")
-        self._take = scripts.load("leases_take")
-        self._begin = scripts.load("leases_begin")
-        self._settle = scripts.load("leases_settle")
+        self._take = scripts.load_batched("leases_take")
+        self._begin = scripts.load_batched("leases_begin")
+        self._settle = scripts.load_batched("leases_settle")
         self._hand_back = scripts.load("leases_hand_back")
         self._withdraw = scripts.load("leases_withdraw")
         self._overdue = scripts.load("leases_overdue")

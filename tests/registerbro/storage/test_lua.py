@@ -1,9 +1,11 @@
 """The loader gives scripts their names, their clock and what they share, and refuses a call that is not as declared."""
 
+import asyncio
 import re
 from pathlib import Path
 
 import pytest
+from redis.exceptions import ResponseError
 
 from registerbro.storage.lua import BlockingScript, Scripts, load
 from registerbro.storage.redis_client import connect
@@ -88,6 +90,101 @@ async def test_a_call_that_is_not_as_declared_is_refused(redis, write, given):
 async def test_a_declaration_that_cannot_be_kept_is_refused(redis, write, head):
     with pytest.raises(ValueError):  # noqa: PT011 - whatever it says
         Scripts(redis, write(f"-- {head}\nreturn 1")).load("script")
+
+
+ITEMS = "-- KEYS: total\n-- ITEM KEYS: own\n-- ITEM ARGV: text, size:number\n"
+
+
+async def test_a_script_over_items_has_the_names_of_each(redis, write):
+    module = write(f"{ITEMS}redis.call('INCRBY', total, size) return {{own, text, size + 1}}")
+    script = Scripts(redis, module).load_batched("script")
+    answers = await asyncio.gather(*(script(total="count", own=f"{{k}}{n}", text=f"x{n}", size=n) for n in range(250)))
+    assert answers == [[b"{k}%d" % n, b"x%d" % n, n + 1] for n in range(250)]
+    assert int(await redis.get("count")) == sum(range(250))
+    calls = await redis.info("commandstats")
+    assert calls["cmdstat_incrby"]["calls"] == 250
+
+
+async def test_items_that_share_other_keys_are_of_another_batch(redis, write):
+    module = write("-- KEYS: total\n-- ITEM ARGV: by\nreturn {total, redis.call('INCRBY', total, by)}")
+    script = Scripts(redis, module).load_batched("script")
+    answers = await asyncio.gather(*(script(total=total, by=1) for total in ("key1", "key2", "key1")))
+    assert answers == [[b"key1", 1], [b"key2", 1], [b"key1", 2]]
+
+
+async def test_items_may_have_keys_alone_and_go_by_the_steady_clock(redis, write):
+    module = write("-- KEYS: one\n-- ITEM KEYS: own, other\n-- CLOCK: steady\nreturn {one, own, other, now}")
+    script = Scripts(redis, module, Steady(redis, lambda: 1000)).load_batched("script")
+    answers = await asyncio.gather(*(script(one="{k}", own=f"{{k}}{n}", other="{k}x", clock="{k}c") for n in (1, 2)))
+    assert answers == [[b"{k}", b"{k}%d" % n, b"{k}x", 1000] for n in (1, 2)]
+
+
+async def test_what_a_script_over_items_uses_may_end_an_item_early(redis, write):
+    write("-- CONSTANTS: MOST\nif size > MOST then return 'more' end", "piece")
+    script = Scripts(redis, write("-- ITEM ARGV: size:number\n-- USES: piece\nreturn size"), MOST=3).load_batched(
+        "script"
+    )
+    assert await asyncio.gather(*(script(size=size) for size in (3, 4, 2))) == [3, b"more", 2]
+
+
+async def test_an_item_that_returns_nothing_ends_no_other(redis, write):
+    module = write(
+        "-- ITEM ARGV: size:number\nif size == 1 then return end\nif size == 2 then return nil end\nreturn size > 3"
+    )
+    script = Scripts(redis, module).load_batched("script")
+    assert await asyncio.gather(*(script(size=size) for size in (1, 2, 3, 4))) == [None, None, None, 1]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ("redis.call('HSET', 'text', 'a', 1)", "WRONGTYPE|wrong kind"),
+        ("error('two\\nlines')", "two lines"),
+        ("error({code = 1})", "table"),
+        ("return size + nil", "arithmetic"),
+        ("redis.call('NO_SUCH_COMMAND')", "nknown"),
+        ("return redis.error_reply('MINE own')", "own"),
+    ],
+)
+async def test_what_fails_in_an_item_is_its_own_error(redis, write, wrong, says):
+    await redis.set("text", "x")
+    script = Scripts(
+        redis, write(f"-- ITEM ARGV: size:number\nif size == 1 then {wrong} end return size")
+    ).load_batched("script")
+    one, failed, other = await asyncio.gather(*(script(size=size) for size in (0, 1, 2)), return_exceptions=True)
+    assert (one, other) == (0, 2)
+    assert isinstance(failed, ResponseError)
+    assert re.search(says, str(failed))
+    assert "\n" not in str(failed)
+
+
+async def test_a_script_over_items_that_redis_has_forgotten_is_sent_again(redis, write):
+    script = Scripts(
+        redis, write("-- KEYS: total\n-- ITEM ARGV: by\nreturn redis.call('INCRBY', total, by)")
+    ).load_batched("script")
+    for last in (3, 6):
+        await redis.script_flush()
+        assert await asyncio.gather(*(script(total="count", by=1) for _ in range(3))) == [last - 2, last - 1, last]
+
+
+@pytest.mark.parametrize("given", [{}, {"one": 1, "two": 2}, {"two": 2}])
+async def test_an_item_that_is_not_as_declared_is_refused(redis, write, given):
+    script = Scripts(redis, write("-- ITEM ARGV: one\nreturn 1")).load_batched("script")
+    with pytest.raises(TypeError):
+        await script(**given)
+
+
+@pytest.mark.parametrize(
+    "head", ["ARGV: one\n-- ITEM ARGV: two", "KEYS: one", "ITEM ARGV: many...", "KEYS: many...\n-- ITEM ARGV: one"]
+)
+async def test_a_declaration_of_items_that_cannot_be_kept_is_refused(redis, write, head):
+    with pytest.raises(ValueError, match=r"script\.lua"):
+        Scripts(redis, write(f"-- {head}\nreturn 1")).load_batched("script")
+
+
+async def test_a_script_over_items_is_not_loaded_as_another(redis, write):
+    with pytest.raises(ValueError, match=r"script\.lua"):
+        Scripts(redis, write("-- ITEM ARGV: one\nreturn 1")).load("script")
 
 
 def test_a_blocking_client_runs_scripts_too(empty_redis, write):

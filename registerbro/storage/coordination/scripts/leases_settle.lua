@@ -1,6 +1,7 @@
 -- Ends a lease with a result; the citizen is due again in `due_in` ms ('' is never). Returns 0 to who is not the owner.
--- KEYS: wanted, lease, running, due, taken
--- ARGV: citizen, owner, due_in
+-- KEYS: wanted, running, due, taken
+-- ITEM KEYS: lease
+-- ITEM ARGV: citizen, owner, due_in
 -- CLOCK: steady
 -- CONSTANTS: ACTIVE_KEY
 if redis.call('HGET', lease, 'owner') ~= owner then return 0 end

@@ -1,7 +1,8 @@
 -- Takes and begins a lease for the schedule, for `length` ms. Returns taken, ended, wanted, or full at `at_once` of them.
 -- The key ACTIVE_KEY is not among KEYS: workers may only read it, and Redis takes each of KEYS for one that is written.
--- KEYS: wanted, lease, running
--- ARGV: citizen, length:number, owner, at_once:number, behalf, purpose, by
+-- KEYS: wanted, running
+-- ITEM KEYS: lease
+-- ITEM ARGV: citizen, length:number, owner, at_once:number, behalf, purpose, by
 -- CLOCK: steady
 -- CONSTANTS: ACTIVE_KEY
 local ends, active = redis.call('ZSCORE', wanted, citizen), redis.call('ZSCORE', ACTIVE_KEY, citizen)
