@@ -14,6 +14,7 @@ from registerbro.messaging.inspect import Queues
 from registerbro.rules import CurrentRules
 from registerbro.storage.cache.citizens import Citizens
 from registerbro.storage.cache.entries import Entries
+from registerbro.storage.cache.snapshots import Snapshots
 from registerbro.storage.coordination.leases import Leases
 from registerbro.storage.coordination.timetable import Timetable
 from registerbro.storage.ledger.connection import Ledger
@@ -55,6 +56,7 @@ class Services:
         self.sealer = sealer = self.keyring.sealer
         self.citizens = Citizens(self.cache, sealer, self.keyring.peppers, settings.citizens_kept_for)
         self.entries = Entries(self.cache, sealer)
+        self.snapshots = Snapshots(self.cache, self.entries, self.citizens)
         self.leases = Leases(self.coordination)
         self.timetable = Timetable(self.coordination)
         self.audit_anchors = Anchors(self.ledger)

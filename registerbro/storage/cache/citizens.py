@@ -124,10 +124,11 @@ class Citizens:
         keys = [key for citizen_id in citizen_ids for key in (citizen_key(citizen_id), standing_key(citizen_id))]
         answers = await self._redis.mget(keys)
         return [
-            self._known(citizen_id, *answers[2 * place : 2 * place + 2]) for place, citizen_id in enumerate(citizen_ids)
+            self.opened(citizen_id, *answers[2 * place : 2 * place + 2]) for place, citizen_id in enumerate(citizen_ids)
         ]
 
-    def _known(self, citizen_id: str, number: object, standing: object) -> Known | None:
+    def opened(self, citizen_id: str, number: object, standing: object) -> Known | None:
+        """The citizen behind an id, of what the server keeps: both sealed, or None; None without the CPR number."""
         cpr = self._opened_cpr(citizen_id, number)
         if cpr is None:
             return None

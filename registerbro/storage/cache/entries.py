@@ -4,8 +4,8 @@ A failure never overwrites data, and older data never overwrite newer data. All 
 in milliseconds since 1970, so no two machines need to agree; a caller says how long ago its fetch began.
 
 Portals in other languages compare these times with TIME, so no other clock will do. After the server's clock is set
-back, stored times lie in the future. `entries_read.lua` corrects them: no event is later than now, data last from now
-at the most and are no longer fresh, and newer data replace them. docs/decisions/0029.
+back, stored times lie in the future. `entries_put_right.lua` corrects them: no event is later than now, data last from
+now at the most and are no longer fresh, and newer data replace them. docs/decisions/0029.
 """
 
 import json
@@ -60,7 +60,7 @@ class Entries:
         self._sealer = sealer
         scripts = Scripts(redis, __file__, WITHOUT_CLOCK_MS=ms(WITHOUT_CLOCK))
         self._read = scripts.load("entries_read")
-        self._store = scripts.load("entries_store")
+        self._store = scripts.load_batched("entries_store")
         self._fail = scripts.load("entries_fail")
         self._outdate = scripts.load("entries_outdate")
         self._mark_pending = scripts.load("entries_mark_pending")
@@ -77,14 +77,17 @@ class Entries:
         now, *found = await self._read(entries=keys)
         entries: dict[str, Entry] = {}
         for (register, _), key, fields in zip(places, keys, found, strict=True):
-            entry = self._entry(key, dict(zip(fields[::2], fields[1::2], strict=True)), now)
+            entry = self.entry(key, fields, now)
             entries[register] = _with_newest_data(entries[register], entry) if register in entries else entry
         return entries
 
-    def _entry(self, key: str, fields: dict[bytes, bytes], now: int) -> Entry:
-        """The parsed entry. An unreadable entry counts as missing, and does not affect the others."""
+    def entry(self, key: str, fields: Sequence[bytes], now: int) -> Entry:
+        """The entry of which Redis has these fields, each with its value behind it.
+
+        An unreadable entry counts as missing, and does not affect the others.
+        """
         try:
-            return self._parsed(key, fields, now)
+            return self._parsed(key, dict(zip(fields[::2], fields[1::2], strict=True)), now)
         except (Unreadable, KeyError, ValueError) as error:
             metrics.UNREADABLE.labels("entry").inc()
             log.error("entry_unreadable", key=key, detail=f"{type(error).__name__}: {error}")

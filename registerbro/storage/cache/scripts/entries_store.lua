@@ -1,6 +1,6 @@
 -- Stores the data of a fetch that began `age` ago, and publishes `event`; times in ms. Returns 1, or 0 beside newer data.
--- KEYS: entry
--- ARGV: format, data, age:number, fresh:number, usable:number, channel, event
+-- ITEM KEYS: entry
+-- ITEM ARGV: format, data, age:number, fresh:number, usable:number, channel, event
 -- CLOCK: server
 -- USES: entries_older
 local fetched = now - age
