@@ -2,11 +2,12 @@
 
 from redis_admission.controller import REDIS_AWAY, AdmissionController, Permit
 from redis_admission.model import Limits, Outcome, Override, OverrideOrder, Rejected, RejectionKind, State
-from redis_admission.protocols import Listener, OverrideStore, SilentListener
+from redis_admission.protocols import Batching, Listener, OverrideStore, SilentListener
 
 __all__ = [
     "REDIS_AWAY",
     "AdmissionController",
+    "Batching",
     "Limits",
     "Listener",
     "Outcome",

@@ -32,7 +32,7 @@ from redis_admission.model import (
     Wait,
     milliseconds,
 )
-from redis_admission.protocols import Listener, NoStore, OverrideStore, SilentListener
+from redis_admission.protocols import Batching, Listener, NoStore, OverrideStore, SilentListener, one_by_one
 from redis_admission.redis_state import RedisState, UnknownUpstream
 from redis_admission.timeout import RedisTimeout
 
@@ -92,6 +92,8 @@ class AdmissionController:
             `redis_timeout` tells a slow command from a silent server; by default those of this controller.
         actor: the author of the override that an outcome `FORCE_OPEN` sets.
         server_time: the server's time in ms since 1970, for tests; None for Redis' own.
+        batching: sends what many calls of this process ask Redis for at a time as one command; by default each call
+            sends its own.
     """
 
     def __init__(
@@ -109,10 +111,11 @@ class AdmissionController:
         answers: Callable[[], int] | None = None,
         actor: str = "redis_admission",
         server_time: Callable[[], int] | None = None,
+        batching: Batching = one_by_one,
     ) -> None:
         limits = limits or Limits()
         self.upstream = upstream
-        self._redis_state = RedisState(redis, Rules.of(upstream, limits), server_time)
+        self._redis_state = RedisState(redis, Rules.of(upstream, limits), server_time, batching=batching)
         self._local_state = LocalState(self._redis_state.rules, _now)
         self._overrides = overrides or NoStore()
         self._listener = listener or SilentListener()
@@ -181,13 +184,21 @@ class AdmissionController:
         else:
             self._announce(changed)
 
+    @property
+    def was_forced_open(self) -> bool:
+        """Returns whether `Override.FORCED_OPEN` was in force when a call of this process last entered or ended.
+
+        It costs no command. It says nothing of what other processes did since then: `is_forced_open` asks.
+        """
+        return self._is_forced_open_here() or self._redis_state.override_seen is Override.FORCED_OPEN
+
     async def is_forced_open(self) -> bool:
         """Returns whether `Override.FORCED_OPEN` is in force, as far as this process can know.
 
         A program that stores results asks this before and after: a result that arrived while another process found that
         the upstream must not be trusted is not to be kept. False when Redis is away, unless this process set it.
         """
-        if self._local_state.override is Override.FORCED_OPEN:
+        if self._is_forced_open_here():
             return True
         if self._ask_redis_at is not None:
             return False
@@ -304,6 +315,9 @@ class AdmissionController:
         except self._redis_away as error:
             self._listener.on_override_not_stored(self.upstream, error)
         self._announce(Override.FORCED_OPEN)
+
+    def _is_forced_open_here(self) -> bool:
+        return self._local_state.override is Override.FORCED_OPEN
 
     async def _leave(self, permit: str) -> None:
         self._local_state.leave(permit)

@@ -1,6 +1,9 @@
-"""Protocols of what a program may hand to the controller: a listener for events, and a store for overrides."""
+"""Protocols of what a program may hand to the controller: a listener, a store for overrides, and a way to batch."""
 
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol, TypeAlias
+
+from redis.typing import EncodableT
 
 from redis_admission.model import Override, OverrideOrder, Rejected, State
 
@@ -77,3 +80,45 @@ class NoStore(OverrideStore):
 
     async def put(self, upstream: str, order: OverrideOrder | None) -> None:
         """Does nothing."""
+
+
+Item: TypeAlias = tuple[EncodableT, ...]
+"""The arguments of one call of a script."""
+Send: TypeAlias = Callable[[list[Item]], Awaitable[Sequence[Any]]]
+"""Runs a script over some items, at least one. Returns an answer for each; an exception is the error of that item."""
+Ask: TypeAlias = Callable[[Item], Awaitable[Any]]
+"""Returns a script's answer to one item, or raises its error."""
+
+
+class Batching(Protocol):
+    """Sends what many calls ask Redis for at a time as one command."""
+
+    def __call__(self, send: Send) -> Ask:
+        """Returns a function for one item, which sends it with those of others.
+
+        What `send` raises is to be raised to each whose item was sent; a caller who is cancelled is to take nothing
+        from the others. Items are to be sent in the order in which they came, and not again before they are answered.
+
+        Args:
+            send: runs the script.
+
+        Returns:
+            the function.
+        """
+        ...
+
+
+def one_by_one(send: Send) -> Ask:
+    """Returns a function that sends each item at once, in a command of its own.
+
+    Args:
+        send: runs the script.
+    """
+
+    async def ask(item: Item) -> Any:  # noqa: ANN401 - the answer depends on the script
+        (answer,) = await send([item])
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    return ask

@@ -1,6 +1,7 @@
 """Admission state of one upstream in Redis: each decision is one atomic script, so that all processes decide as one."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 
 from redis.asyncio import Redis
@@ -21,6 +22,7 @@ from redis_admission.model import (
     State,
     Wait,
 )
+from redis_admission.protocols import Ask, Batching, Item, one_by_one
 
 _SCRIPTS = ("enter", "record", "create", "set_override", "leave", "status")
 
@@ -39,6 +41,10 @@ class RedisState:
         rules: the upstream's rules.
         server_time: the server's time in ms since 1970, for tests; None for Redis' own.
         monotonic: a time in ms that is never set, for tests; None for the process's own.
+        batching: sends what many calls ask for at a time as one command.
+
+    Attributes:
+        override_seen: the override that was in force when Redis last answered `record`, or None.
     """
 
     def __init__(
@@ -47,20 +53,27 @@ class RedisState:
         rules: Rules,
         server_time: Callable[[], int] | None = None,
         monotonic: Callable[[], float] | None = None,
+        batching: Batching = one_by_one,
     ) -> None:
         self.rules = rules
         self.redis = redis
         self.answers = 0
         """The number of scripts that Redis has answered so far."""
+        self.override_seen: Override | None = None
         self._rules = rules.as_json()
         tag = f"admission:{{{rules.upstream}}}"
         self._keys = [tag, *(f"{tag}:{part}" for part in scripts.KEYS[1:])]
         self._clock = SteadyClock(server_time, monotonic)
         self._scripts: dict[str, tuple[AsyncScript, tuple[str, ...]]] = {}
+        self._asks: dict[str, tuple[Ask, tuple[str, ...]]] = {}
         for name in _SCRIPTS:
             source = scripts.load(name)
-            # Behind the clock's four arguments and the rules.
-            self._scripts[name] = (redis.register_script(source.text), source.arguments[5:])
+            script = redis.register_script(source.text)
+            if source.item:
+                self._asks[name] = (batching(partial(self._run_over, script)), source.item)
+            else:
+                # Behind the clock's four arguments and the rules.
+                self._scripts[name] = (script, source.arguments[5:])
 
     async def enter(self, permit: str, lease: int, *, is_retry: bool, waiter_ttl: int) -> Decision:
         """Decides whether a call may begin now.
@@ -77,7 +90,7 @@ class RedisState:
         Raises:
             UnknownUpstream: the state has to be created first.
         """
-        kind, *rest = await self._run(
+        kind, *rest = await self._ask(
             "enter", permit=permit, lease=lease, is_retry=int(is_retry), waiter_ttl=waiter_ttl
         )
         match _text(kind):
@@ -107,17 +120,17 @@ class RedisState:
         Returns:
             the state or the override to which this changed the breaker, or None.
         """
-        changed = _text(
-            await self._run(
-                "record",
-                permit=permit,
-                generation=generation,
-                entered=entered,
-                outcome=outcome,
-                reason=reason,
-                actor=actor,
-            )
+        answer = await self._ask(
+            "record",
+            permit=permit,
+            generation=generation,
+            entered=entered,
+            outcome=outcome,
+            reason=reason,
+            actor=actor,
         )
+        changed, override = map(_text, answer)
+        self.override_seen = Override(override) if override else None
         return _state(changed) if changed else None
 
     async def create(self, order: OverrideOrder | None) -> None:
@@ -151,9 +164,16 @@ class RedisState:
 
     async def _run(self, name: str, **arguments: EncodableT) -> Any:  # noqa: ANN401 - the answer depends on the script
         script, names = self._scripts[name]
+        return await self._run_over(script, [tuple(arguments[argument] for argument in names)])
+
+    def _ask(self, name: str, **arguments: EncodableT) -> Awaitable[Any]:
+        ask, names = self._asks[name]
+        return ask(tuple(arguments[argument] for argument in names))
+
+    async def _run_over(self, script: AsyncScript, items: Sequence[Item]) -> Any:  # noqa: ANN401 - as it is
         clock, asked = self._clock.arguments()
         now, which, answer = await script(
-            keys=self._keys, args=[*clock, self._rules, *(arguments[argument] for argument in names)]
+            keys=self._keys, args=[*clock, self._rules, *(value for item in items for value in item)]
         )
         self.answers += 1
         self._clock.record(which, int(now), asked)

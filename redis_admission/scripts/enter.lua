@@ -5,7 +5,7 @@
 -- Returns {'unknown'} when Redis holds nothing of the upstream, {'refused', state or override, wait}, {'no_budget'},
 -- {'wait', wait} or {'admitted', generation, state changed to or '', now}. A wait of -1: until an operator lifts it.
 --
--- arguments: permit lease:number is_retry:flag waiter_ttl:number
+-- item: permit lease:number is_retry:flag waiter_ttl:number
 local v = get('state', 'generation', 'open_until', 'override', 'halved_at', 'factor', 'tat', 'successes')
 if not v[2] then return {'unknown'} end
 local current, generation, override, changed = v[1], tonumber(v[2]), v[4], ''

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import Enum
 
@@ -23,7 +23,7 @@ from registerbro.refresh.reporting import report_left_out, report_unknown_values
 from registerbro.refresh.unknown_values import NothingKnown
 from registerbro.services import Services
 from registerbro.storage.cache.entries import Entry
-from registerbro.storage.coordination.leases import Lease, NotTaken, Purpose
+from registerbro.storage.coordination.leases import Lease, NotTaken, Purpose, RegisterCutOff
 from registerbro.storage.coordination.timetable import after_failure, ahead_of_expiry
 from registerbro.storage.redis_client import REDIS_DOWN
 from registerbro.telemetry import metrics
@@ -39,6 +39,9 @@ GIVEN_UP = "given_up"
 REDIS_GONE = "redis_down"
 OUTSIDE_TARGET_GROUP = "outside_target_group"
 """The citizen is no longer in the target group by the rules of the day (R1): the schedule does not fetch for them."""
+STORED = "stored"
+TAKEN_BACK = "taken_back"
+"""The entry was stored at the moment when the register was cut off, and is discarded: it cannot be trusted."""
 
 AT_ONCE = 10
 """How many of a message's citizens are refreshed at a time: a message lasts as long as five of them."""
@@ -161,7 +164,12 @@ class Register:
         except asyncio.CancelledError:
             await asyncio.shield(_hand_back(services, lease))
             raise
-        await services.leases.settle(lease, ended.due_in if settings.scheduled else None)
+        due_in = ended.due_in if settings.scheduled else None
+        try:
+            await services.leases.settle(lease, due_in, stored=ended.outcome == STORED)
+        except RegisterCutOff:
+            ended = replace(ended, outcome=await self._discard(services, lease.citizen_id))
+            await services.leases.settle(lease, due_in)
         log.info("refresh_ended", register=self.name, citizen=lease.citizen_id, outcome=ended.outcome)
         return ended
 
@@ -245,14 +253,17 @@ class Register:
         await services.entries.fail(citizen_id, self.name, reason, age=_since(began), retry_after=retry_after)
 
     async def _discard_if_cut_off(self, services: Services, citizen_id: str) -> str:
-        """Discards an entry that was stored at the moment when the register was cut off: it cannot be trusted."""
+        """Discards an entry that was stored when this process knew already that the register is cut off."""
         try:
             await services.admission(self.name).check()
         except CircuitOpen:
-            await services.entries.discard(citizen_id, self.name)
-            log.critical("entry_discarded", register=self.name, citizen=citizen_id)
-            return "taken_back"
-        return "stored"
+            return await self._discard(services, citizen_id)
+        return STORED
+
+    async def _discard(self, services: Services, citizen_id: str) -> str:
+        await services.entries.discard(citizen_id, self.name)
+        log.critical("entry_discarded", register=self.name, citizen=citizen_id)
+        return TAKEN_BACK
 
     async def _fetch(self, services: Services, cpr: Cpr) -> Fetched:
         fetched = await self.fetch(services, cpr)

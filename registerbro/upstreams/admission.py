@@ -23,6 +23,7 @@ from redis_admission import (
     SilentListener,
     State,
 )
+from registerbro.storage.batching import Batched
 from registerbro.storage.redis_client import REDIS_DOWN, Client
 from registerbro.telemetry import metrics
 from registerbro.upstreams import deadline, quarantine
@@ -58,7 +59,7 @@ class Admission(Protocol):
         ...
 
     async def check(self) -> None:
-        """Raises CircuitOpen while an operator has to lift an override before anything of the upstream may be kept."""
+        """Raises CircuitOpen when the end of a call showed that nothing of the upstream may be kept."""
         ...
 
 
@@ -95,6 +96,7 @@ class UpstreamAdmission:
             redis_timeout=REDIS_TIMEOUT,
             answers=lambda: redis.answers,
             actor=ACTOR,
+            batching=Batched,
         )
         return cls(controller, watch)
 
@@ -133,8 +135,12 @@ class UpstreamAdmission:
                 await self._watch.put(citizen_ids[0], round(time.time() * 1000))
 
     async def check(self) -> None:
-        """Raises CircuitOpen while an override keeps everybody away: nothing that came in that moment may be kept."""
-        if await self.controller.is_forced_open():
+        """Raises CircuitOpen while an override keeps everybody away: nothing that came in that moment may be kept.
+
+        It costs no command while none did when a call of this process last ended. What other processes found after that
+        is seen when the lease is settled (`Leases.settle`).
+        """
+        if self.controller.was_forced_open and await self.controller.is_forced_open():
             raise error_of(Rejected(RejectionKind.FORCED_OPEN))
 
     async def set_override(self, order: OverrideOrder | None) -> None:

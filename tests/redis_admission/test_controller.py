@@ -95,6 +95,44 @@ async def test_an_outcome_that_forces_it_open_keeps_every_process_away_at_once(m
     assert told.named("state_change") == [("state_change", "udb", Override.FORCED_OPEN)]
 
 
+async def test_a_process_learns_at_the_end_of_a_call_that_it_was_forced_open_meanwhile(make_controller):
+    one, other = make_controller(), make_controller()
+    permits = [await other.enter() for _ in range(3)]
+    await other.record(permits[0], OK)
+    assert not other.was_forced_open
+    await call(one, FORCE_OPEN)
+    assert one.was_forced_open
+    assert not other.was_forced_open
+    await other.record(permits[1], OK)
+    assert other.was_forced_open
+    await one.set_override(None)
+    await other.record(permits[2], Outcome.IGNORED)
+    assert not other.was_forced_open
+    await one.set_override(OverrideOrder(Override.DISABLED, "me", AT, "why"))
+    await call(other)
+    assert not other.was_forced_open
+
+
+async def test_a_process_learns_from_a_refusal_too(make_controller):
+    one, other = make_controller(), make_controller()
+    await call(one, FORCE_OPEN)
+    await rejected(other)
+    assert other.was_forced_open
+    await one.set_override(None)
+    await call(other)
+    assert not other.was_forced_open
+
+
+async def test_without_redis_a_process_knows_of_its_own_forced_opening(make_controller, redis_server):
+    controller = make_controller()
+    permit = await controller.enter()
+    redis_server.kill()
+    await call(controller)
+    assert not controller.was_forced_open
+    await controller.record(permit, FORCE_OPEN)
+    assert controller.was_forced_open
+
+
 async def test_a_forced_opening_says_by_whom_when_and_why_wherever_it_is_kept(make_controller, store):
     controller = make_controller()
     before = time.time_ns() // 10**6

@@ -34,9 +34,10 @@ def test_a_prober_that_is_killed_costs_at_most_its_lease(redis_server):
 
     def run(client, name, **arguments):
         source = load(name)
-        _, _, answer = client.eval(
-            source.text, len(keys), *keys, *((clock | arguments)[name] for name in source.arguments)
-        )
+        values = [(clock | arguments)[name] for name in (*source.arguments, *source.item)]
+        _, _, answer = client.eval(source.text, len(keys), *keys, *values)
+        if source.item:
+            (answer,) = answer
         return answer
 
     client = connect()

@@ -8,9 +8,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from redis_admission.local_state import LocalState
 from redis_admission.model import Admitted, Limits, Outcome, Override, OverrideOrder, Refused, Rules, State, Wait
+from redis_admission.protocols import one_by_one
 from redis_admission.redis_state import RedisState, UnknownUpstream
 
 LIMITS = Limits(
@@ -22,6 +24,29 @@ RULES = Rules.of("udb", LIMITS)
 LEASE, WAITER_TTL = 1500, 400
 SECOND = 1000
 STEPS = (3, SECOND, 20 * SECOND, 60 * SECOND, 3600 * SECOND, 86_400 * SECOND, 8 * 86_400 * SECOND)
+
+
+def in_one_turn(send):
+    """Batching that sends what is asked for in one turn of the event loop as one command."""
+    asked = []
+
+    async def flush():
+        items, answers = zip(*asked, strict=True)
+        asked.clear()
+        try:
+            found = await send(list(items))
+        except Exception as error:  # noqa: BLE001 - everybody's
+            found = [error] * len(items)
+        for answer, what in zip(answers, found, strict=True):
+            (answer.set_exception if isinstance(what, Exception) else answer.set_result)(what)
+
+    def ask(item):
+        asked.append((item, asyncio.get_running_loop().create_future()))
+        if len(asked) == 1:
+            ask.flushing = asyncio.create_task(flush())
+        return asked[-1][1]
+
+    return ask
 
 
 class Machines(RuleBasedStateMachine):
@@ -37,7 +62,7 @@ class Machines(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.redis = Redis(unix_socket_path=self.path)
         self.run(self.redis.flushall())
-        self.shared = RedisState(self.redis, RULES, lambda: self.now)
+        self.shared = RedisState(self.redis, RULES, lambda: self.now, batching=in_one_turn)
         self.local = LocalState(RULES, lambda: self.now)
         self.run(self.shared.create(None))
         self.permits = {}
@@ -58,8 +83,24 @@ class Machines(RuleBasedStateMachine):
         self.runner.close()
 
     def enter_as(self, name, is_retry):
-        ours = self.run(self.shared.enter(name, LEASE, is_retry=is_retry, waiter_ttl=WAITER_TTL))
+        return self.entered(name, is_retry, self.enter_all([(name, is_retry)])[0])
+
+    def enter_all(self, asking):
+        """What Redis answers to all that ask in one command."""
+
+        async def ask():
+            asked = (
+                self.shared.enter(name, LEASE, is_retry=is_retry, waiter_ttl=WAITER_TTL) for name, is_retry in asking
+            )
+            return await asyncio.gather(*asked)
+
+        before = self.shared.answers
+        answers = self.run(ask())
+        assert self.shared.answers == before + 1
         self.run(self.keep())
+        return answers
+
+    def entered(self, name, is_retry, ours):
         theirs = self.local.enter(name, LEASE, is_retry=is_retry, waiter_ttl=WAITER_TTL)
         assert ours == theirs
         if isinstance(ours, Admitted):
@@ -82,6 +123,32 @@ class Machines(RuleBasedStateMachine):
         if not isinstance(entry, Admitted | Refused):
             self.waiting.append(name)
 
+    @rule(retries=st.lists(st.booleans(), min_size=2, max_size=6))
+    def enter_together(self, retries):
+        asking = [(f"p{next(self.names)}", is_retry) for is_retry in retries]
+        for (name, is_retry), ours in zip(asking, self.enter_all(asking), strict=True):
+            entry = self.entered(name, is_retry, ours)
+            if not isinstance(entry, Admitted | Refused):
+                self.waiting.append(name)
+
+    @precondition(lambda self: len(self.permits) > 1)
+    @rule(data=st.data())
+    def record_together(self, data):
+        """Each with an outcome of its own, in one command."""
+        names = data.draw(st.lists(st.sampled_from(sorted(self.permits)), min_size=2, unique=True))
+        ended = [(name, *self.permits.pop(name)[:2], data.draw(st.sampled_from(Outcome))) for name in names]
+
+        async def record():
+            return await asyncio.gather(*(self.shared.record(*one, reason="reason") for one in ended))
+
+        before = self.shared.answers
+        ours = self.run(record())
+        assert self.shared.answers == before + 1
+        assert ours == [self.local.record(*one) for one in ended]
+        assert self.shared.override_seen == self.local.override
+        if State.OPEN in ours:
+            self.opened = self.passed
+
     @precondition(lambda self: self.waiting)
     @rule(data=st.data(), gives_up=st.booleans())
     def ask_again(self, data, gives_up):
@@ -100,6 +167,7 @@ class Machines(RuleBasedStateMachine):
         before = self.local.generation
         ours = self.run(self.shared.record(name, generation, at, outcome, reason="reason"))
         assert ours == self.local.record(name, generation, at, outcome)
+        assert self.shared.override_seen == self.local.override
         if ours is State.OPEN:
             self.opened = self.passed
         if generation != before and outcome is not Outcome.FORCE_OPEN:
@@ -150,6 +218,40 @@ def test_the_scripts_and_the_local_state_decide_alike(redis_server, half):
 async def test_an_upstream_that_redis_does_not_know_is_told_by_name(client):
     with pytest.raises(UnknownUpstream, match=r"^udb$"):
         await RedisState(client, RULES).enter("p", LEASE, is_retry=False, waiter_ttl=WAITER_TTL)
+
+
+async def test_a_malformed_value_is_the_error_of_its_call_and_of_no_other(client):
+    state = RedisState(client, RULES, batching=in_one_turn)
+    await state.create(None)
+    leases = [LEASE, "no number", LEASE]
+    calls = [state.enter(f"p{n}", lease, is_retry=False, waiter_ttl=WAITER_TTL) for n, lease in enumerate(leases)]
+    one, wrong, other = await asyncio.gather(*calls, return_exceptions=True)
+    assert isinstance(one, Admitted)
+    assert isinstance(wrong, ResponseError)
+    assert isinstance(other, Admitted)
+    assert (await state.status())["in_flight"] == "2"
+
+
+@pytest.mark.parametrize("batching", [one_by_one, in_one_turn])
+async def test_a_key_of_another_type_is_the_error_of_the_calls_that_need_it(client, batching):
+    state = RedisState(client, RULES, batching=batching)
+    await state.create(None)
+    entries = [await state.enter(f"p{n}", LEASE, is_retry=False, waiter_ttl=WAITER_TTL) for n in range(3)]
+    await client.set("admission:{udb}:window", "no hash")
+    outcomes = [Outcome.IGNORED, Outcome.FAILURE, Outcome.THROTTLED]
+    calls = [
+        state.record(f"p{n}", entry.generation, entry.at, outcome)
+        for n, (entry, outcome) in enumerate(zip(entries, outcomes, strict=True))
+    ]
+    found = await asyncio.gather(*calls, return_exceptions=True)
+    assert [isinstance(one, ResponseError) for one in found] == [False, True, False]
+    assert await client.zcard("admission:{udb}:permits") == 0
+
+
+async def test_many_who_find_redis_empty_are_each_told(client):
+    state = RedisState(client, RULES, batching=in_one_turn)
+    calls = [state.enter(f"p{n}", LEASE, is_retry=False, waiter_ttl=WAITER_TTL) for n in range(3)]
+    assert [type(one) for one in await asyncio.gather(*calls, return_exceptions=True)] == [UnknownUpstream] * 3
 
 
 async def test_every_answer_of_redis_is_counted_as_a_sign_of_life(client):

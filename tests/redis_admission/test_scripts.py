@@ -15,14 +15,12 @@ NAMES = sorted(
 
 
 def test_every_script_is_installed():
-    assert NAMES == ["clock", "common", "create", "enter", "leave", "record", "set_override", "status"]
+    assert NAMES == ["batch", "clock", "common", "create", "enter", "leave", "record", "set_override", "status"]
 
 
 @pytest.mark.parametrize(
     ("name", "arguments"),
     [
-        ("enter", ("permit", "lease", "is_retry", "waiter_ttl")),
-        ("record", ("permit", "generation", "entered", "outcome", "reason", "actor")),
         ("create", ("override", "by", "at", "reason")),
         ("set_override", ("override", "by", "at", "reason")),
         ("leave", ("permit",)),
@@ -30,14 +28,27 @@ def test_every_script_is_installed():
     ],
 )
 def test_a_script_declares_its_arguments_behind_the_clocks_and_the_rules(name, arguments):
-    assert load(name).arguments == (*FIRST, *arguments)
+    assert (load(name).arguments, load(name).item) == ((*FIRST, *arguments), ())
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in {"clock", "common"}])
+@pytest.mark.parametrize(
+    ("name", "item"),
+    [
+        ("enter", ("permit", "lease", "is_retry", "waiter_ttl")),
+        ("record", ("permit", "generation", "entered", "outcome", "reason", "actor")),
+    ],
+)
+def test_a_script_over_items_declares_what_each_has_behind_what_they_share(name, item):
+    assert (load(name).arguments, load(name).item) == (FIRST, item)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in {"batch", "clock", "common"}])
 async def test_a_script_sets_no_global_and_reads_no_position(client, name):
     """Redis refuses a script that sets a global; ARGV and KEYS are read in its first lines alone."""
     head, _, body = load(name).text.partition("\n-- Steady clock")
     assert head.count("\n") == 1
+    body, _, loop = body.partition("\nlocal answers")
+    assert ("ARGV" in loop) == bool(load(name).item)
     assert "ARGV" not in body
     assert "KEYS" not in body
     assert await client.script_load(load(name).text)

@@ -17,8 +17,10 @@ from enum import StrEnum
 
 from redis.asyncio import Redis
 
+from redis_admission import Override
 from registerbro.storage.keys import (
     ACTIVE_KEY,
+    admission_key,
     due_key,
     lease_key,
     running_key,
@@ -76,6 +78,13 @@ MAX_SENDINGS = 5
 """How often a lease is sent before it is given up: as often as a message may be redelivered."""
 
 
+_FORCED_OPEN = Override.FORCED_OPEN.value
+
+
+class RegisterCutOff(Exception):
+    """The register is forced open: nothing that came of it in that moment may be kept."""
+
+
 class NotTaken(StrEnum):
     """Reason why the schedule did not get a lease."""
 
@@ -117,7 +126,8 @@ class Leases:
         clock: Callable[[], int] | None = None,
         monotonic: Callable[[], float] | None = None,
     ) -> None:
-        scripts = Scripts(redis, __file__, Steady(redis, clock, monotonic), ACTIVE_KEY=ACTIVE_KEY)
+        constants = {"ACTIVE_KEY": ACTIVE_KEY, "FORCED_OPEN": _FORCED_OPEN}
+        scripts = Scripts(redis, __file__, Steady(redis, clock, monotonic), **constants)
         self._acquire = scripts.load("leases_acquire")
         self._take = scripts.load_batched("leases_take")
         self._begin = scripts.load_batched("leases_begin")
@@ -161,8 +171,12 @@ class Leases:
         wish = await self._begin(**_keys(register, citizen_id), citizen=citizen_id, length=ms(length), owner=owner)
         return Lease(citizen_id, register, owner, _wish(*wish)) if wish else None
 
-    async def settle(self, lease: Lease, due_in: timedelta | None) -> bool:
-        """Ends a lease with a result. The citizen is due again in `due_in`, or never. False to a former owner."""
+    async def settle(self, lease: Lease, due_in: timedelta | None, *, stored: bool = False) -> bool:
+        """Ends a lease with a result. The citizen is due again in `due_in`, or never. False to a former owner.
+
+        `stored`: the result was an answer of the register, and is stored. Raises RegisterCutOff when the register is
+        forced open by then, and leaves the lease as it is: what was stored at that moment cannot be trusted.
+        """
         register = lease.register
         settled = await self._settle(
             **_keys(register, lease.citizen_id),
@@ -171,8 +185,12 @@ class Leases:
             taken=taken_key(register),
             citizen=lease.citizen_id,
             owner=lease.owner,
+            admission=admission_key(register),
             due_in="" if due_in is None else ms(due_in),
+            stored=int(stored),
         )
+        if settled == _FORCED_OPEN.encode():
+            raise RegisterCutOff
         return bool(settled)
 
     async def hand_back(self, lease: Lease) -> None:

@@ -7,8 +7,10 @@ import pytest
 
 from domain.cpr import Cpr
 from domain.overview import LeftOut, Normalised, SuAttempts, UnknownValue
+from redis_admission import Override, OverrideOrder
 from registerbro.refresh.register import Fetched, Register
 from registerbro.refresh.unknown_values import NothingKnown
+from registerbro.services import Services
 from registerbro.storage.coordination import partial_answers, unknown_values
 from registerbro.storage.coordination.leases import CITIZENS_WISH
 from registerbro.upstreams.errors import UpstreamTimeout
@@ -50,6 +52,78 @@ async def test_what_was_fetched_is_stored_and_the_wish_is_settled(services, me):
     await fetching(DATA).refresh(services, me)
     assert (await entry(services, me)).sections == {"su_attempts": [{"count": 2}]}
     assert not await still_wanted(services, me)
+
+
+async def asked(fetch, services, citizen_ids):
+    """How many commands Redis answers while these citizens are refreshed at a time."""
+    for citizen_id in citizen_ids:
+        await services.leases.acquire(citizen_id, "su", MINUTE, CITIZENS_WISH)
+    servers = (services.coordination, services.cache)
+    before = [client.answers for client in servers]
+    await asyncio.gather(*(Register("su", fetch).refresh(services, citizen_id) for citizen_id in citizen_ids))
+    return [client.answers - count for client, count in zip(servers, before, strict=True)]
+
+
+async def test_a_refresh_is_six_commands_and_so_are_many_at_a_time(services, me):
+    others = [await services.citizens.remember(Cpr.parse(f"61029912{number}")) for number in range(40, 60)]
+
+    async def fetch(services, cpr):
+        admission = services.admission("su")
+        await admission.record(await admission.enter(is_retry=False), None, timedelta(0))
+        return DATA
+
+    await Register("su", fetch).refresh(services, me)
+    assert await asked(fetch, services, others[:1]) == [4, 2]
+    assert await asked(fetch, services, others[1:]) == [4, 2]
+    for citizen_id in others:
+        assert (await entry(services, citizen_id)).fresh
+        assert not await still_wanted(services, citizen_id)
+
+
+CUT_OFF = OverrideOrder(Override.FORCED_OPEN, "somebody", 0, "another person's answer")
+
+
+async def test_an_answer_whose_call_ended_when_its_register_was_cut_off_is_not_stored(services, me, make_settings):
+    other = Services(make_settings())
+
+    async def fetch(services, cpr):
+        admission = services.admission("su")
+        permit = await admission.enter(is_retry=False)
+        await other.admission("su").set_override(CUT_OFF)
+        await admission.record(permit, None, timedelta(0))
+        return DATA
+
+    await Register("su", fetch).refresh(services, me)
+    await other.close()
+    found = await entry(services, me)
+    assert (found.sections, found.failure) == (None, "circuit_open")
+    assert not await still_wanted(services, me)
+
+
+async def test_an_answer_that_is_stored_when_its_register_is_cut_off_is_discarded(services, me, make_settings, logged):
+    """The other process finds it out after the call has ended, and before the lease has."""
+    other = Services(make_settings())
+
+    async def fetch(services, cpr):
+        admission = services.admission("su")
+        await admission.record(await admission.enter(is_retry=False), None, timedelta(0))
+        await other.admission("su").set_override(CUT_OFF)
+        return DATA
+
+    await Register("su", fetch).refresh(services, me)
+    await other.close()
+    found = await entry(services, me)
+    assert (found.sections, found.failure) == (None, None)
+    assert not await still_wanted(services, me)
+    told = [(line["event"], line.get("outcome")) for line in logged if line["event"] != "breaker_changed"]
+    assert told == [("entry_discarded", None), ("refresh_ended", "taken_back")]
+
+
+async def test_an_answer_after_the_cut_was_lifted_is_stored(services, me):
+    await services.admission("su").set_override(CUT_OFF)
+    await services.admission("su").set_override(None)
+    await fetching(DATA).refresh(services, me)
+    assert (await entry(services, me)).sections == {"su_attempts": [{"count": 2}]}
 
 
 async def test_a_failed_fetch_is_a_failure_of_the_entry(services, me):

@@ -187,6 +187,11 @@ async def test_a_script_over_items_is_not_loaded_as_another(redis, write):
         Scripts(redis, write("-- ITEM ARGV: one\nreturn 1")).load("script")
 
 
+def test_the_libraries_loop_is_the_same(project):
+    loops = [project / room / "scripts" / "batch.lua" for room in ("registerbro/storage", "redis_admission")]
+    assert loops[0].read_text("utf-8") == loops[1].read_text("utf-8")
+
+
 def test_a_blocking_client_runs_scripts_too(empty_redis, write):
     with empty_redis["cache"].client() as client:
         script = BlockingScript(client, load(write("-- KEYS: k\n-- ARGV: v\nreturn k .. v"), "script"))

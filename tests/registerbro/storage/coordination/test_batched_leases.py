@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from redis.exceptions import ResponseError
 
 from registerbro.storage.coordination.leases import CITIZENS_WISH, Leases, _keys
-from registerbro.storage.keys import ACTIVE_KEY, due_key, lease_key, running_key, taken_key, wanted_key
+from registerbro.storage.keys import ACTIVE_KEY, admission_key, due_key, lease_key, running_key, taken_key, wanted_key
 from registerbro.storage.redis_client import connect
 from tests.registerbro.storage.batches import both
 from tests.support import examples
@@ -27,6 +27,7 @@ WISH = {"behalf": "citizen", "purpose": "show_page", "by": ""}
 def worlds(draw):
     """What is on the server: by citizen, whether a refresh is wanted, under which lease, and who is active and due."""
     world = {"wanted": {}, "active": {}, "running": {}, "due": {}, "taken": {}, "leases": {}}
+    world["admission"] = draw(st.sampled_from([None, "forced_open", "disabled", "another type"]))
     for citizen in CITIZENS:
         for name in ("wanted", "active", "running", "due", "taken"):
             if draw(st.booleans()):
@@ -45,6 +46,10 @@ def filling(world):
         for key, name in places.items():
             if world[name]:
                 await redis.zadd(key, world[name])
+        if world["admission"] == "another type":
+            await redis.set(admission_key(REGISTER), "no hash")
+        elif world["admission"] is not None:
+            await redis.hset(admission_key(REGISTER), "override", world["admission"])
         for citizen, owner in world["leases"].items():
             key = lease_key(REGISTER, citizen)
             if owner == "another type":
@@ -56,7 +61,12 @@ def filling(world):
 
 
 def keys_of(citizen, *names):
-    others = {"running": running_key(REGISTER), "due": due_key(REGISTER), "taken": taken_key(REGISTER)}
+    others = {
+        "running": running_key(REGISTER),
+        "due": due_key(REGISTER),
+        "taken": taken_key(REGISTER),
+        "admission": admission_key(REGISTER),
+    }
     return {**_keys(REGISTER, citizen), **{name: others[name] for name in names}}
 
 
@@ -74,10 +84,12 @@ ITEMS = {
         st.sampled_from(CITIZENS), LENGTHS, st.sampled_from(OWNERS), st.integers(1, 3),
     ),
     "settle": st.builds(
-        lambda citizen, owner, due_in: {
-            **keys_of(citizen, "running", "due", "taken"), "citizen": citizen, "owner": owner, "due_in": due_in,
+        lambda citizen, owner, due_in, stored: {
+            **keys_of(citizen, "running", "due", "taken", "admission"), "citizen": citizen, "owner": owner,
+            "due_in": due_in, "stored": stored,
         },
         st.sampled_from(CITIZENS), st.sampled_from(OWNERS), st.sampled_from(["", 1000, "no number"]),
+        st.sampled_from([0, 1]),
     ),
 }  # fmt: skip
 

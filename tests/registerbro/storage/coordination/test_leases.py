@@ -5,7 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from registerbro.storage.coordination.leases import CITIZENS_WISH, MAX_SENDINGS, Lease, NotTaken
+from redis_admission import AdmissionController, Override, OverrideOrder
+from registerbro.storage.coordination.leases import CITIZENS_WISH, MAX_SENDINGS, Lease, NotTaken, RegisterCutOff
 from registerbro.storage.keys import ACTIVE_KEY, timetable_clock_key
 
 ME, OTHER = "a" * 52, "b" * 52
@@ -56,6 +57,37 @@ async def test_what_is_settled_is_no_longer_wanted(leases, coordination):
     assert await leases.settle(await leases.begin_refresh(ME, "udb", LONG), None)
     assert await leases.begin_refresh(ME, "udb", LONG) is None
     assert await coordination.keys() == [timetable_clock_key("udb").encode()]
+
+
+@pytest.mark.parametrize("override", list(Override))
+async def test_an_answer_that_was_stored_as_its_register_was_cut_off_is_not_settled(leases, coordination, override):
+    """The field is the library's own: the two are held together here."""
+    await acquire(leases)
+    lease = await leases.begin_refresh(ME, "udb", LONG)
+    admission = AdmissionController(coordination, "udb", redis_timeout=20.0)
+    await admission.set_override(OverrideOrder(override, "me", 0, "why"))
+    if override is Override.FORCED_OPEN:
+        with pytest.raises(RegisterCutOff):
+            await leases.settle(lease, None, stored=True)
+        await admission.set_override(None)
+    assert await leases.settle(lease, None, stored=True)
+    assert not await leases.settle(lease, None, stored=True)
+
+
+async def test_what_is_not_an_answer_is_settled_also_while_the_register_is_cut_off(leases, coordination):
+    await acquire(leases)
+    lease = await leases.begin_refresh(ME, "udb", LONG)
+    order = OverrideOrder(Override.FORCED_OPEN, "me", 0, "why")
+    await AdmissionController(coordination, "udb").set_override(order)
+    assert await leases.settle(lease, None)
+
+
+async def test_another_registers_cut_is_not_this_ones(leases, coordination):
+    await acquire(leases)
+    lease = await leases.begin_refresh(ME, "udb", LONG)
+    order = OverrideOrder(Override.FORCED_OPEN, "me", 0, "why")
+    await AdmissionController(coordination, "su").set_override(order)
+    assert await leases.settle(lease, None, stored=True)
 
 
 async def take(leases, coordination, length=LONG, citizen=ME, at_once=10, active_for=1000):
