@@ -87,10 +87,11 @@ def _fail(waiting: Sequence[asyncio.Future[Answer]], error: Exception) -> None:
     """Gives each who still waits an exception like `error`, since a shared one would gather the traces of all."""
     for one in waiting:
         if not one.done():
-            one.set_exception(_like(error))
+            one.set_exception(like(error))
 
 
-def _like(error: Exception) -> Exception:
+def like(error: Exception) -> Exception:
+    """An exception of the same kind and content, caused by `error`, for one of several who meet it."""
     try:
         own = copy.copy(error)
     except Exception:  # noqa: BLE001 - a class that cannot be copied: a shared error is better than none

@@ -27,6 +27,8 @@ from redis.exceptions import ConnectionError as ConnectionFailed
 from redis.exceptions import RedisError, ResponseError
 from redis.typing import EncodableT
 
+from registerbro.storage.batching import like
+
 PoolT = TypeVar("PoolT", bound=ConnectionPool)
 
 COMMAND_TIMEOUT = timedelta(milliseconds=500)
@@ -90,8 +92,9 @@ class Client(Redis):
     """Client that coalesces commands: those that arrive while others are under way go out as one write.
 
     A single command is sent immediately, so coalescing adds no latency when idle. Each command gets its own answer or
-    its own error; when the server is away, all get that error. redis-py spends several times more on a command that it
-    sends alone. A command that blocks in Redis (BLPOP) would delay the others: use a pipeline or another client for it.
+    its own error; when the server is away, each gets an error of that kind. redis-py spends several times more on a
+    command that it sends alone. A command that blocks in Redis (BLPOP) would delay the others: use a pipeline or
+    another client for it.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - redis-py's own
@@ -143,7 +146,7 @@ class Client(Redis):
             # Fail the commands queued meanwhile, too: they would hit the same error.
             some += self._asked
             self._asked.clear()
-            answers = [error] * len(some)
+            answers = [like(error) for _ in some]
         for (_, _, waiting), answer in zip(some, answers, strict=True):
             if waiting.done():
                 continue

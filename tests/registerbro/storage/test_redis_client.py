@@ -186,6 +186,14 @@ async def test_commands_that_are_sent_together_each_have_their_own_answer_and_th
     assert answers[301:] == [key.encode() for key in keys]
 
 
+async def test_commands_that_fail_together_each_have_an_error_of_their_own(server, client):
+    await client.set("key", "value")
+    await asyncio.to_thread(server.stop)
+    errors = await asyncio.gather(*(client.get("key") for _ in range(5)), return_exceptions=True)
+    assert all(isinstance(error, REDIS_DOWN) for error in errors)
+    assert len({id(error) for error in errors}) == 5
+
+
 async def test_a_crowd_of_commands_needs_one_connection(client):
     await asyncio.gather(*(client.incr("count") for _ in range(1000)))
     assert len(await client.client_list()) == 1
