@@ -3,9 +3,12 @@
 import asyncio
 import contextvars
 import signal
+from contextlib import suppress
+from datetime import timedelta
 
 import pytest
 from redis.exceptions import ConnectionError as ConnectionFailed
+from redis.exceptions import ResponseError
 
 from demo.installation import RedisServer
 from registerbro.storage.batching import MOST_ITEMS, Batched
@@ -219,6 +222,27 @@ async def test_a_server_that_hangs_is_everybodys_time_out_and_one_that_is_back_n
                 except REDIS_DOWN:
                     continue
                 break
+
+
+@pytest.mark.xdist_group("processes")
+async def test_a_batch_that_an_operator_kills_ends_whole_and_is_everybodys_error(server, write):
+    """An item's `pcall` does not catch that, and no next item begins."""
+    module = write("-- ITEM ARGV: size:number\nif size > 0 then while true do end end\nreturn size")
+    async with connect(server.url, timedelta(minutes=1)) as client, connect(server.url, timedelta(minutes=1)) as other:
+        await other.config_set("lua-time-limit", 20)
+        script = Scripts(client, module).load_batched("script")
+        waiting = [asyncio.ensure_future(script(size=size)) for size in (0, 1, 2, 3)]
+        async with asyncio.timeout(60):
+            while True:
+                # Until it is busy, there is nothing to kill.
+                with suppress(ResponseError):
+                    await other.script_kill()
+                    break
+                await asyncio.sleep(0.01)
+            found = await asyncio.gather(*waiting, return_exceptions=True)
+        assert [type(error) for error in found] == [ResponseError] * 4
+        assert len({id(error) for error in found}) == 4
+        assert await script(size=0) == 0
 
 
 @pytest.mark.xdist_group("processes")
