@@ -16,6 +16,7 @@ from registerbro.fault_reports import submit
 from registerbro.refresh.request import Reason, request_due
 from registerbro.services import Services
 from simulators import citizens
+from tests.support import app_for_environment
 
 pytestmark = pytest.mark.xdist_group("processes")
 
@@ -53,9 +54,8 @@ async def page_and_report(here, clean_environment):
 
     for name, value in here.environment.items():
         clean_environment.setenv(name, value)
-    module.settings.cache_clear()
-    import workers.app  # noqa: F401
-
+    # Another test of this process may have left the app with a broker of its own.
+    app_for_environment()
     services = Services(module.settings())
     today = date(2026, 11, 23)
     for one in citizens.CITIZENS:

@@ -575,8 +575,6 @@ def test_a_defect_of_a_hook_is_a_failure_too(app, settled):
         until(lambda: not state.requests and not worker.pool.info["running"])
 
 
-# Of Celery, about a setting that this project leaves at its default.
-@pytest.mark.filterwarnings("ignore::celery.exceptions.CPendingDeprecationWarning")
 @pytest.mark.parametrize("app", [HUB], indirect=True)
 def test_when_the_connection_is_lost_what_runs_goes_on_and_what_waits_comes_again(app, gate, settled, empty_redis):
     """Our transport returns no message of a task that runs; its acknowledgement goes by the channel that it came by."""
