@@ -2,11 +2,17 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from config.settings import UpstreamSettings
+from domain.cpr import Cpr
+from registerbro.refresh.register import Register
+from registerbro.services import Services
+from registerbro.storage.cache.entries import Entry
+from registerbro.storage.coordination.leases import CITIZENS_WISH
 from registerbro.upstreams.http_client import HttpClient
 from registerbro.upstreams.look_up_log import NoTrail
 from registerbro.upstreams.pipeline import Upstream
@@ -46,3 +52,12 @@ async def asking(service: Service, path: str) -> AsyncIterator[Upstream]:
     settings = UpstreamSettings(path=path, max_attempts=1)
     async with HttpClient(service.url, settings) as http:
         yield Upstream("tested", settings, http, ProcessAdmission("tested"), NoTrail())
+
+
+async def refreshed(services: Services, register: Register) -> Entry:
+    """The citizen's entry after a refresh of what was outdated."""
+    me = await services.citizens.remember(Cpr.parse("6102991234"))
+    await services.entries.outdate(me, register.name)
+    await services.leases.acquire(me, register.name, timedelta(minutes=1), CITIZENS_WISH)
+    await register.refresh(services, me)
+    return (await services.entries.read(me, [register.name]))[register.name]
